@@ -1,0 +1,1 @@
+"""The console: the department on a terminal, speaking to the service over HTTP."""

@@ -1,0 +1,1 @@
+"""The service: everything the department knows and does, without a screen."""
