@@ -1,0 +1,55 @@
+"""Columns shared by the tables: UTC times, JSON, and the site every row belongs to."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, stored in UTC and given back aware (SQLite would give it back naive)."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: nobody can say later which clock they came from."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = "a time without a zone cannot be stored"
+            raise ValueError(msg)
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the moment back with its zone."""
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def moment(*, index: bool = False) -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
+    """Return the field of a time that may be absent."""
+    return Field(default=None, sa_type=UtcTime, index=index)
+
+
+def when(*, index: bool = False) -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
+    """Return the field of a time that is always known."""
+    return Field(sa_type=UtcTime, index=index, nullable=False)
+
+
+def document() -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
+    """Return the field of a JSON object."""
+    return Field(default_factory=dict, sa_type=JSON, nullable=False)
+
+
+def listing() -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
+    """Return the field of a JSON list."""
+    return Field(default_factory=list, sa_type=JSON, nullable=False)
+
+
+def site_code() -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
+    """Return the field naming the institution a row belongs to."""
+    return Field(foreign_key="site.code", index=True, max_length=16)

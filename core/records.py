@@ -1,0 +1,153 @@
+"""The database: engine, unit of work and outbox.
+
+One use case is one unit of work. Writers queue behind one in-process lock and begin IMMEDIATE, because SQLite's own
+busy wait is unfair and a deferred transaction loses read-modify-writes; readers are deferred and never wait.
+An event is written in the same transaction as the change it tells of.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, func, select
+
+from core.errors import Broken
+from core.model import Event
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_BUSY_MILLISECONDS = 30_000
+_WRITERS_QUEUE = 7_077_001  # PostgreSQL advisory lock: writers of all processes stand in one queue
+
+
+class Work:
+    """One unit of work: a session, the moment it happens at, and the news it will tell."""
+
+    def __init__(self, session: Session, now: datetime, new_uid: Callable[[], str]) -> None:
+        self.session = session
+        self.now = now
+        self.new_uid = new_uid
+
+    def add(self, *rows: Any) -> None:  # noqa: ANN401 - any table's row
+        """Add rows and give them their ids."""
+        self.session.add_all(rows)
+        self.session.flush()
+
+    def tell(self, site: str, kind: str, subject: str, **data: object) -> None:
+        """Write news into the outbox: numbers and states, never a name."""
+        self.session.add(Event(site=site, at=self.now, kind=kind, subject=subject, data=data))
+
+
+class Records:
+    """The database behind its URL."""
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None, new_uid: Callable[[], str]) -> None:
+        self.url = url
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self._new_uid = new_uid
+        self._engine = _engine(url)
+        self._writer = self._engine.execution_options(photopeak_writes=True)
+        self._turn = threading.Lock()
+        self._news = threading.Condition()
+        self._told = 0
+
+    @contextmanager
+    def writing(self) -> Iterator[Work]:
+        """Open a unit of work that commits when left, or rolls back when it raises."""
+        with self._turn:
+            with Session(self._writer, expire_on_commit=False) as session:
+                if self._engine.dialect.name == "postgresql":
+                    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_QUEUE})
+                yield Work(session, self._clock(), self._new_uid)
+                session.commit()
+        with self._news:
+            self._told += 1
+            self._news.notify_all()
+
+    @contextmanager
+    def reading(self) -> Iterator[Work]:
+        """Open a unit of work on one consistent view that changes nothing."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            yield Work(session, self._clock(), self._new_uid)
+            session.rollback()
+
+    def wait_for_news(self, seconds: float) -> None:
+        """Sleep until this process has committed something, at most `seconds`."""
+        with self._news:
+            before = self._told
+            self._news.wait_for(lambda: self._told != before, timeout=seconds)
+
+    def last_event(self) -> int:
+        """The newest event's sequence number; 0 when there is none."""
+        with self.reading() as work:
+            return work.session.exec(select(func.max(Event.seq))).one() or 0
+
+    def events_after(self, seq: int, limit: int = 500) -> list[Event]:
+        """Events newer than `seq`, oldest first."""
+        with self.reading() as work:
+            found = select(Event).where(col(Event.seq) > seq).order_by(col(Event.seq)).limit(limit)
+            return list(work.session.exec(found))
+
+    def migrate(self) -> None:
+        """Bring the tables to this version."""
+        with self._turn, self._engine.connect() as connection:
+            command.upgrade(_alembic(connection), "head")
+            connection.commit()
+
+    def at_head(self) -> bool:
+        """Whether the tables are this version's."""
+        with self._engine.connect() as connection:
+            have = MigrationContext.configure(connection).get_current_revision()
+        return have == ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+
+    def check_write(self) -> None:
+        """Prove that a transaction can begin and end; raises Broken when it cannot."""
+        try:
+            with self._turn, self._writer.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            msg = f"the database does not take a write ({type(error).__name__}): check its disk and its rights"
+            raise Broken(msg) from error
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+
+def _alembic(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=16, max_overflow=32, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=32, max_overflow=64, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DB-API connection
+    connection.isolation_level = None  # the driver's own BEGIN loses concurrent read-modify-writes
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MILLISECONDS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("photopeak_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,116 @@
+"""What an installation can set, read once from file, environment and flags, then frozen."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from core.errors import Invalid
+
+FILE_NAME = "photopeak.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the service needs to know before it starts. Lengths are bytes, times seconds."""
+
+    data: Path
+    http: str = "127.0.0.1:11180"
+    dicom: str = "127.0.0.1:11112"
+    aet: str = "PHOTOPEAK"
+    site: str = "MAIN"
+    site_name: str = "Nuclear medicine"
+    database: str = ""  # sqlite in the data folder unless given
+    store: str = ""  # a folder in the data folder unless given
+    known_only: bool = False
+    maximum_pdu: int = 131072
+    maximum_associations: int = 64
+    artim_seconds: float = 30.0
+    idle_seconds: float = 60.0
+    session_idle_seconds: float = 12 * 3600.0
+    session_seconds: float = 7 * 24 * 3600.0
+    lease_seconds: float = 600.0
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL; SQLite beside the images by default."""
+        return self.database or f"sqlite:///{self.data / 'photopeak.sqlite'}"
+
+    @property
+    def store_path(self) -> Path:
+        """The folder objects are kept in."""
+        return Path(self.store) if self.store else self.data / "archive"
+
+    @property
+    def http_address(self) -> tuple[str, int]:
+        """Host and port of the HTTP API."""
+        return address(self.http)
+
+    @property
+    def dicom_address(self) -> tuple[str, int]:
+        """Host and port of the DICOM listener."""
+        return address(self.dicom)
+
+
+def address(text: str) -> tuple[str, int]:
+    """Split HOST:PORT; an IPv6 host stands in brackets."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        msg = f"'{text}' is not an address: write HOST:PORT, such as 127.0.0.1:11180"
+        raise Invalid(msg)
+    return host.strip("[]"), int(port)
+
+
+def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
+    """Settings from `photopeak.toml`, then PHOTOPEAK_*, then `flags` (None means not given)."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    data = Path(str(given.pop("data", None) or environment.get("PHOTOPEAK_DATA") or user_data_path("photopeak")))
+    settings = replace(Settings(data=data.expanduser().absolute()), **_from_file(data / FILE_NAME))
+    settings = replace(settings, **_from_environment(environment))
+    return replace(settings, **{k: _typed(k, v) for k, v in given.items() if k in _TYPES})
+
+
+_TYPES = {field.name: field.type for field in fields(Settings) if field.name != "data"}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}. Mend or remove it."
+        raise Invalid(msg) from error
+    unknown = sorted(set(written) - set(_TYPES))
+    if unknown:
+        msg = f"{path} sets {', '.join(unknown)}, which photopeak does not know. It knows: {', '.join(sorted(_TYPES))}."
+        raise Invalid(msg)
+    return {name: _typed(name, value) for name, value in written.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    named = {
+        name: environment[f"PHOTOPEAK_{name.upper()}"] for name in _TYPES if f"PHOTOPEAK_{name.upper()}" in environment
+    }
+    return {name: _typed(name, value) for name, value in named.items()}
+
+
+def _typed(name: str, value: object) -> object:
+    """Turn a written value into the setting's own type."""
+    wanted = _TYPES[name]
+    try:
+        if wanted == "bool":
+            return (
+                value
+                if isinstance(value, bool)
+                else {"1": True, "true": True, "0": False, "false": False}[str(value).lower()]
+            )
+        return {"int": int, "float": float, "str": str}[str(wanted)](value)  # type: ignore[operator]
+    except (KeyError, ValueError, TypeError) as error:
+        msg = f"{name} = {value!r} is not a {wanted}"
+        raise Invalid(msg) from error
