@@ -1,0 +1,1 @@
+"""DICOM as data: objects, codecs, character sets, matching; no network and no database."""

@@ -1,0 +1,500 @@
+"""Decide which items answer a C-FIND, and with what.
+
+The types of matching of PS3.4 C.2.2.2 are small functions on text; `information_models` says which attribute takes
+which. Nothing here raises because of what a peer sent: `match` says no, and `problems` says why.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Generic, TypeVar
+
+from pydicom import DataElement, Dataset
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+from pydicom.valuerep import TEXT_VR_DELIMS
+
+from core.dicom.information_models import LEVELS, UNIQUE_KEYS, Key, Matching, Model, Table
+
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, NotImplementedError, struct.error)
+"""What pydicom raises on elements whose bytes contradict their value representation."""
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+QUERY_RETRIEVE_LEVEL = 0x00080052
+When = TypeVar("When", date, time, datetime)
+NUMBERS = frozenset({"US", "UL", "SS", "SL", "FL", "FD", "AT", "SQ"})
+TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+
+
+def match(keys: Dataset, item: Dataset, model: Model) -> bool:
+    """Say whether an item answers a query: every key matches by the type its table gives (PS3.4 C.2.2.2).
+
+    Keys the table does not know, and those it gives no type, are return keys and do not decide.
+    """
+    return _all_match(keys, item, model.table(level_of(keys)), model)
+
+
+def answer(keys: Dataset, item: Dataset, model: Model) -> Dataset:
+    """Return what a matching item says to a query: the attributes asked for, zero length where it knows nothing.
+
+    Specific Character Set (0008,0005) is the caller's, who knows what the peer can show. Private keys are not answered.
+    """
+    return _answered(keys, item, model.table(level_of(keys)), model)
+
+
+def level_of(keys: Dataset) -> str:
+    """Return the Query/Retrieve Level (0008,0052) of a query, empty when it has none."""
+    return next(iter(_texts(keys, QUERY_RETRIEVE_LEVEL)), "").upper()
+
+
+# What an element says, as text.
+
+
+def _vr(element: DataElement | RawDataElement) -> str:
+    if element.VR:
+        return str(element.VR)
+    try:
+        return dictionary_VR(element.tag)
+    except KeyError:
+        return "UN"
+
+
+def _raw_text(dataset: Dataset, element: RawDataElement, vr: str) -> str:
+    value = element.value or b""
+    if vr not in TEXTS:
+        return value.decode("latin-1")
+    try:
+        return decode_bytes(value, convert_encodings(dataset.original_character_set), TEXT_VR_DELIMS)
+    except UNREADABLE:
+        return value.decode("latin-1")
+
+
+def _values(dataset: Dataset, tag: int) -> tuple[str, list[str]]:
+    """Return VR and values of an element, without pydicom's validation: it would complain of every wildcard."""
+    try:
+        element = dataset.get_item(tag)
+        if element is None:
+            return "UN", []
+        vr = _vr(element)
+        if isinstance(element, RawDataElement) and vr not in NUMBERS:
+            return vr, _raw_text(dataset, element, vr).split("\\")
+        return vr, [] if vr == "SQ" else _split(dataset[tag].value)
+    except UNREADABLE:
+        return "UN", []
+
+
+def _split(value: object) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, MultiValue | list | tuple):
+        return [str(one) for one in value]
+    return (value.decode("latin-1") if isinstance(value, bytes) else str(value)).split("\\")
+
+
+def _trimmed(text: str, vr: str) -> str:
+    """Drop what does not count: padding, and the writing of a number."""
+    if vr == "PN":
+        return text.rstrip("\0 ")
+    text = text.strip("\0 ")
+    if vr not in {"IS", "DS"}:
+        return text
+    try:
+        return f"{float(text):.12g}"
+    except ValueError:
+        return text
+
+
+def _texts(dataset: Dataset, tag: int) -> list[str]:
+    vr, values = _values(dataset, tag)
+    return [text for text in (_trimmed(value, vr) for value in values) if text]
+
+
+def _tags(dataset: Dataset) -> list[BaseTag]:
+    return list(dataset.keys())
+
+
+def _items(dataset: Dataset, tag: int) -> list[Dataset] | None:
+    """Return the items of a sequence, or None where the element is no readable sequence."""
+    try:
+        element = dataset[tag]
+        return list(element.value or ()) if element.VR == "SQ" else None
+    except UNREADABLE:
+        return None
+
+
+# The types of matching.
+
+
+def wildcard_matches(pattern: str, text: str) -> bool:
+    """Match `*` (any characters, none too) and `?` (exactly one) in time proportional to both lengths (C.2.2.2.4)."""
+    at = place = resume = 0
+    star = -1
+    while place < len(text):
+        if at < len(pattern) and pattern[at] == "*":
+            star, resume = at, place
+            at += 1
+        elif at < len(pattern) and pattern[at] in {"?", text[place]}:
+            at, place = at + 1, place + 1
+        elif star >= 0:
+            resume += 1
+            at, place = star + 1, resume
+        else:
+            return False
+    return not pattern[at:].strip("*")
+
+
+_DATE = re.compile(r"\d{8}")
+_TIME = re.compile(r"(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?")
+_DATE_TIME = re.compile(r"(\d{4}(?:\d{2}){0,5})(?:\.(\d{1,6}))?(?:([+-])(\d{2})(\d{2}))?")
+
+
+def as_date(text: str) -> date | None:
+    """Read a DA value; None when it is not one."""
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:])) if _DATE.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+def as_time(text: str) -> time | None:
+    """Read a TM value of any precision; None when it is not one. What it leaves out is zero."""
+    found = _TIME.fullmatch(text)
+    if not found:
+        return None
+    try:
+        return time(int(found[1]), int(found[2] or 0), int(found[3] or 0), int((found[4] or "0").ljust(6, "0")))
+    except ValueError:
+        return None
+
+
+def as_moment(text: str) -> datetime | None:
+    """Read a DT value of any precision; one without an offset counts as UTC, so that two without compare as written."""
+    found = _DATE_TIME.fullmatch(text)
+    if not found:
+        return None
+    digits = found[1] + "00000101000000"[len(found[1]) :]
+    sign = -1 if found[3] == "-" else 1
+    offset = sign * timedelta(hours=int(found[4] or 0), minutes=int(found[5] or 0))
+    try:
+        fraction = timedelta(microseconds=int((found[2] or "0").ljust(6, "0")))
+        return datetime.strptime(f"{digits}+0000", "%Y%m%d%H%M%S%z").replace(tzinfo=timezone(offset)) + fraction
+    except (ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True)
+class Range(Generic[When]):
+    """What a date or time key asks for; an end that is None is open, `single` means one value and no range."""
+
+    first: When | None
+    last: When | None
+    single: bool = False
+
+    def holds(self, value: When | None) -> bool:
+        """Say whether a value lies inside, both ends included; an unknown value does not."""
+        return (
+            value is not None
+            and (self.first is None or self.first <= value)
+            and (self.last is None or value <= self.last)
+        )
+
+
+def as_range(text: str, read: Callable[[str], When | None]) -> Range[When] | None:
+    """Read a DA, TM or DT key: one value, or a range whose ends may be open (C.2.2.2.5); None when it is neither.
+
+    Strict, as DCMTK is: no blanks, no ACR-NEMA separators.
+    """
+    single = read(text)
+    if single is not None:
+        return Range(single, single, single=True)
+    for dash in (found.start() for found in re.finditer("-", text)):
+        ends = text[:dash], text[dash + 1 :]
+        first, last = (read(end) if end else None for end in ends)
+        if all(bool(end) == (value is not None) for end, value in zip(ends, (first, last), strict=True)):
+            return Range(first, last)
+    return None
+
+
+def _is_range(text: str, vr: str) -> bool:
+    if vr == "TM":
+        return as_range(text, as_time) is not None
+    return (as_range(text, as_moment) if vr == "DT" else as_range(text, as_date)) is not None
+
+
+def _in_range(asked: str, known: str, vr: str) -> bool:
+    if vr == "TM":
+        times = as_range(asked, as_time)
+        return times is not None and times.holds(_known_time(known))
+    if vr == "DT":
+        moments = as_range(asked, as_moment)
+        return moments is not None and moments.holds(as_moment(known))
+    dates = as_range(asked, as_date)
+    return dates is not None and dates.holds(_known_date(known))
+
+
+def _known_date(text: str) -> date | None:
+    """Read a date that an object holds, also as ACR-NEMA wrote it: yyyy.mm.dd (PS3.5 6.2)."""
+    return as_date(text.replace(".", ""))
+
+
+def _known_time(text: str) -> time | None:
+    """Read a time that an object holds, also as ACR-NEMA wrote it: hh:mm:ss (PS3.5 6.2)."""
+    return as_time(text.replace(":", ""))
+
+
+def _as_one(dates: Range[date], times: Range[time]) -> Range[datetime] | None:
+    """Join a range of dates and a range of times into one (Table K.6-1); None where their open ends do not fit.
+
+    Where a closed range of dates meets an open end of time, the last day counts to its midnight, as in DCMTK; the
+    standard speaks of closed ranges only.
+    """
+    if dates.single or times.single:
+        return None
+    if (times.first and not dates.first) or (times.last and not dates.last):
+        return None
+    first = datetime.combine(dates.first, times.first or time.min) if dates.first else None
+    last = datetime.combine(dates.last, times.last or time.min) if dates.last else None
+    return Range(first, last)
+
+
+def _moment_matches(asked: tuple[str, str], known: tuple[str, str]) -> bool:
+    """Match date and time as one moment where both are ranges of the same form, else each by itself."""
+    dates, times = as_range(asked[0], as_date), as_range(asked[1], as_time)
+    day, hour = _known_date(known[0]), _known_time(known[1])
+    if dates is None or times is None or day is None or hour is None:
+        return False
+    together = _as_one(dates, times)
+    if together is None:
+        return dates.holds(day) and times.holds(hour)
+    return together.holds(datetime.combine(day, hour))
+
+
+def _value_matches(asked: str, known: str, vr: str, matching: Matching, *, folds: bool) -> bool:
+    if matching is Matching.RANGE:
+        return _in_range(asked, known, vr)
+    if folds and vr == "PN":
+        asked, known = asked.casefold(), known.casefold()
+    return wildcard_matches(asked, known) if matching is Matching.WILDCARD else asked == known
+
+
+# Datasets.
+
+
+def _all_match(keys: Dataset, item: Dataset, table: Table, model: Model) -> bool:
+    joined: set[int] = set()
+    for date_tag, time_tag in model.moments:
+        asked = _texts(keys, date_tag)[:1], _texts(keys, time_tag)[:1]
+        if date_tag in table and all(asked):
+            joined |= {date_tag, time_tag}
+            known = _texts(item, date_tag)[:1], _texts(item, time_tag)[:1]
+            if not all(known) or not _moment_matches((asked[0][0], asked[1][0]), (known[0][0], known[1][0])):
+                return False
+    return all(
+        _key_matches(keys, item, tag, table[tag], model) for tag in _tags(keys) if tag in table and tag not in joined
+    )
+
+
+def _key_matches(keys: Dataset, item: Dataset, tag: int, key: Key, model: Model) -> bool:
+    if key.matching is Matching.RETURN_ONLY:
+        return True
+    if key.matching is Matching.SEQUENCE:
+        return _sequence_matches(keys, item, tag, key, model)
+    asked = _texts(keys, tag)
+    if _is_universal(asked, key):
+        return True
+    vr = dictionary_VR(tag)
+    known = _texts(item, tag)
+    return any(_value_matches(one, it, vr, key.matching, folds=model.folds_names) for one in asked for it in known)
+
+
+def _is_universal(asked: list[str], key: Key) -> bool:
+    """Say whether a key asks for nothing: zero length or a lone `*` (C.2.2.2.3, C.2.2.2.4).
+
+    The lone `*` counts for single values too, as in DCMTK and by the note of K.2.2.1.1.1; beside other characters it is
+    literal there.
+    """
+    return not asked or (key.matching is not Matching.RANGE and not any(one.strip("*") for one in asked))
+
+
+def _sequence_matches(keys: Dataset, item: Dataset, tag: int, key: Key, model: Model) -> bool:
+    """Match the one item of a sequence key against any item known (C.2.2.2.6)."""
+    asked = _items(keys, tag)
+    if not asked or _asks_nothing(asked[0], key.items):
+        return True
+    return any(_all_match(asked[0], known, key.items, model) for known in _items(item, tag) or ())
+
+
+def _asks_nothing(keys: Dataset, table: Table) -> bool:
+    for tag, key in ((tag, table[tag]) for tag in _tags(keys) if tag in table):
+        if key.matching is Matching.SEQUENCE:
+            nested = _items(keys, tag)
+            if nested and not _asks_nothing(nested[0], key.items):
+                return False
+        elif key.matching is not Matching.RETURN_ONLY and not _is_universal(_texts(keys, tag), key):
+            return False
+    return True
+
+
+def _answered(keys: Dataset, item: Dataset, table: Table, model: Model) -> Dataset:
+    out = Dataset()
+    for tag in _tags(keys):
+        if tag.is_private or tag.element == 0 or tag == SPECIFIC_CHARACTER_SET:
+            continue
+        if tag == QUERY_RETRIEVE_LEVEL:
+            out.QueryRetrieveLevel = level_of(keys)
+        elif _is_sequence(keys, tag):
+            out[tag] = DataElement(tag, "SQ", _answered_items(keys, item, tag, table.get(tag), model))
+        else:
+            out[tag] = _known(item, tag) or DataElement(tag, _vr_of_key(keys, tag), None)
+    return out
+
+
+def _answered_items(keys: Dataset, item: Dataset, tag: int, key: Key | None, model: Model) -> list[Dataset]:
+    """Return the items of a sequence: whole ones for an empty key, else those matching, cut down to what was asked."""
+    known = _items(item, tag) or []
+    asked = next(iter(_items(keys, tag) or ()), None)
+    if not asked:
+        return [deepcopy(one) for one in known]
+    table = key.items if key else {}
+    return [_answered(asked, one, table, model) for one in known if _all_match(asked, one, table, model)]
+
+
+def _is_sequence(keys: Dataset, tag: BaseTag) -> bool:
+    return _vr_of_key(keys, tag) == "SQ"
+
+
+def _vr_of_key(keys: Dataset, tag: BaseTag) -> str:
+    try:
+        return dictionary_VR(tag).split(" or ")[0]
+    except KeyError:
+        return _vr(keys.get_item(tag))
+
+
+def _known(item: Dataset, tag: BaseTag) -> DataElement | None:
+    try:
+        return deepcopy(item[tag]) if item.get_item(tag) is not None else None
+    except UNREADABLE:
+        return None
+
+
+# What is wrong with a query, and what a database can make of it.
+
+
+def problems(keys: Dataset, model: Model) -> list[str]:
+    """Say what is malformed in a query, one sentence a key and without its value; empty when it can be answered."""
+    return [*_level_problems(keys, model), *_key_problems(keys, model.table(level_of(keys)))]
+
+
+def _level_problems(keys: Dataset, model: Model) -> Iterator[str]:
+    if not model.has_levels:
+        return
+    level = level_of(keys)
+    if level not in model.levels:
+        yield f"{_called(QUERY_RETRIEVE_LEVEL)} must be one of {', '.join(model.levels)}"
+        return
+    for above in LEVELS[: LEVELS.index(level)]:
+        tag = tag_for_keyword(UNIQUE_KEYS[above])
+        if above in model.levels and tag is not None and len(_texts(keys, tag)) > 1 and above == "PATIENT":
+            yield f"{_called(tag)} takes one value above the level of the query"
+
+
+def _key_problems(keys: Dataset, table: Table) -> Iterator[str]:
+    for tag, key in ((tag, table[tag]) for tag in _tags(keys) if tag in table):
+        if key.matching is Matching.RANGE:
+            if not all(_is_range(text, dictionary_VR(tag)) for text in _texts(keys, tag)):
+                yield f"{_called(tag)} is neither a value nor a range of its value representation"
+        elif key.matching is Matching.SEQUENCE:
+            yield from _sequence_problems(keys, tag, key)
+
+
+def _sequence_problems(keys: Dataset, tag: int, key: Key) -> Iterator[str]:
+    asked = _items(keys, tag)
+    if asked is None:
+        yield f"{_called(tag)} is not a sequence"
+        return
+    if len(asked) > 1:
+        yield f"{_called(tag)} takes one item in a query"
+    for one in asked[:1]:
+        yield from _key_problems(one, key.items)
+
+
+def _called(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {dictionary_description(tag)}"
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What a database may filter by before `match` decides; each is a necessary condition, None or empty asks nothing.
+
+    `first_date` and `last_date` bound the scheduled start of a step in a worklist query, else the study date.
+    `name_prefix` is what the name starts with, as written; compare it folded, then `match` minds the case.
+    """
+
+    patient_id: str | None = None
+    accession: str | None = None
+    station_aet: str | None = None
+    modality: str | None = None
+    name_prefix: str | None = None
+    first_date: date | None = None
+    last_date: date | None = None
+    study_uids: tuple[str, ...] = ()
+    series_uids: tuple[str, ...] = ()
+    instance_uids: tuple[str, ...] = ()
+
+
+def as_criteria(keys: Dataset, model: Model) -> Criteria:
+    """Return the parts of a query that a database can use to cut down the candidates."""
+    table = model.table(level_of(keys))
+    step_tag = _tag("ScheduledProcedureStepSequence")
+    step = (next(iter(_items(keys, step_tag) or ()), Dataset())) if step_tag in table else Dataset()
+    step_table = table[step_tag].items if step_tag in table else {}
+    dates = _dates(step, "ScheduledProcedureStepStartDate", step_table) or _dates(keys, "StudyDate", table)
+    return Criteria(
+        patient_id=_literal(keys, "PatientID", table),
+        accession=_literal(keys, "AccessionNumber", table),
+        station_aet=_literal(step, "ScheduledStationAETitle", step_table),
+        modality=_literal(step, "Modality", step_table) or _literal(keys, "Modality", table),
+        name_prefix=_prefix(keys, "PatientName", table),
+        first_date=dates.first if dates else None,
+        last_date=dates.last if dates else None,
+        study_uids=_uids(keys, "StudyInstanceUID", table),
+        series_uids=_uids(keys, "SeriesInstanceUID", table),
+        instance_uids=_uids(keys, "SOPInstanceUID", table),
+    )
+
+
+def _tag(keyword: str) -> int:
+    return tag_for_keyword(keyword) or 0
+
+
+def _literal(keys: Dataset, keyword: str, table: Table) -> str | None:
+    tag = _tag(keyword)
+    asked = _texts(keys, tag)
+    if tag not in table or len(asked) != 1 or _is_universal(asked, table[tag]):
+        return None
+    wild = table[tag].matching is Matching.WILDCARD and re.search(r"[*?]", asked[0])
+    return None if wild else asked[0]
+
+
+def _prefix(keys: Dataset, keyword: str, table: Table) -> str | None:
+    tag = _tag(keyword)
+    asked = _texts(keys, tag)
+    return (re.split(r"[*?]", asked[0])[0] or None) if tag in table and len(asked) == 1 else None
+
+
+def _dates(keys: Dataset, keyword: str, table: Table) -> Range[date] | None:
+    tag = _tag(keyword)
+    asked = _texts(keys, tag)
+    return as_range(asked[0], as_date) if tag in table and len(asked) == 1 else None
+
+
+def _uids(keys: Dataset, keyword: str, table: Table) -> tuple[str, ...]:
+    tag = _tag(keyword)
+    asked = _texts(keys, tag)
+    return tuple(asked) if tag in table and not _is_universal(asked, table[tag]) else ()
