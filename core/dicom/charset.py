@@ -1,0 +1,296 @@
+"""The charset doctor: what bytes of text say, whatever their label, and how to answer so that a device can show it.
+
+A label is believed until the bytes refute it. Nothing is ever sent as `?`: what a device cannot show is left out, and the
+pinyin goes in its place.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pydicom.charset
+import pydicom.config
+from pydicom.valuerep import PersonName as DicomName
+
+from core.naming import NameGroup, PersonName, has_ideographs, romanise
+from core.naming.readings import COMMON_SURNAMES, fold
+
+Charset = tuple[str, ...]
+"""Specific Character Set (0008,0005): its values in order, an empty first one meaning ISO 646; () when absent."""
+
+UTF8: Charset = ("ISO_IR 192",)
+ASCII: Charset = ()
+
+_ESC = b"\x1b"
+_ASCII_TERMS = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
+_WESTERN_TERMS = _ASCII_TERMS | {"ISO_IR 100", "ISO 2022 IR 100"}
+_STAND_ALONE = {"ISO_IR 192": "utf-8", "GB18030": "gb18030", "GBK": "gbk"}
+_ESCAPES = {
+    b"$)A": "ISO 2022 IR 58",
+    b"$)C": "ISO 2022 IR 149",
+    b"$B": "ISO 2022 IR 87",
+    b"$(D": "ISO 2022 IR 159",
+    b"(J": "ISO 2022 IR 13",
+    b")I": "ISO 2022 IR 13",
+    b"-A": "ISO 2022 IR 100",
+    b"-B": "ISO 2022 IR 101",
+    b"-C": "ISO 2022 IR 109",
+    b"-D": "ISO 2022 IR 110",
+    b"-L": "ISO 2022 IR 144",
+    b"-G": "ISO 2022 IR 127",
+    b"-F": "ISO 2022 IR 126",
+    b"-H": "ISO 2022 IR 138",
+    b"-M": "ISO 2022 IR 148",
+    b"-T": "ISO 2022 IR 166",
+}
+_NAME_DELIMITERS = {"^", "="}
+_TEXT_DELIMITERS = {"\n", "\r", "\t", "\f", "\\"}
+_PADDING = " \0"
+_COMPONENT = re.compile(r"[\^=\s\\,.()·]+")
+
+SURE = 1.0
+LIKELY = 0.9
+GUESSED = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedName:
+    """Text read from bytes: by which charset, how sure (0 to 1), and whether the label had to be overruled."""
+
+    text: str
+    charset: Charset
+    confidence: float
+    repaired: bool
+
+
+def mend_pydicom() -> None:
+    """Make pydicom read and write ISO 2022 IR 58 as PS3.5 Annex K does, and refuse to write `?` for a lost character.
+
+    pydicom 3.0.2 leaves the escape sequence of IR 58 in the bytes it decodes and never writes it. Checked against DCMTK.
+    """
+    pydicom.charset.handled_encodings = ("iso2022_jp", "iso2022_jp_2")  # type: ignore[assignment]
+    pydicom.config.settings.writing_validation_mode = pydicom.config.RAISE
+
+
+def charset_of(declared: str | Iterable[str] | None) -> Charset:
+    """Specific Character Set as values, trimmed; trailing empty ones dropped: `\\ISO 2022 IR 58` is `("", "ISO ...")`."""
+    values = declared.split("\\") if isinstance(declared, str) else [str(value) for value in declared or ()]
+    trimmed = [" ".join(value.strip(_PADDING).upper().split()) for value in values]
+    while trimmed and not trimmed[-1]:
+        trimmed.pop()
+    return tuple(trimmed)
+
+
+def decode_name(raw: bytes, declared: str | Sequence[str] | None) -> DecodedName:
+    """Read the bytes of a Person Name, whose label may be wrong: Chinese in GB18030 or UTF-8 called ISO_IR 100 or nothing.
+
+    Never raises: bytes that are nothing known are read as Latin-1 with confidence 0.
+    """
+    return _decode(raw, charset_of(declared), _NAME_DELIMITERS)
+
+
+def decode_text(raw: bytes, declared: str | Sequence[str] | None) -> DecodedName:
+    """Read the bytes of other text (SH, LO, ST, LT, UC, UT) as `decode_name` reads a name."""
+    return _decode(raw, charset_of(declared), _TEXT_DELIMITERS)
+
+
+def can_encode(text: str, charset: Charset) -> bool:
+    """Whether every character of a value survives being written in `charset` and read back."""
+    try:
+        return _read(_write(text, charset), charset, _NAME_DELIMITERS) == text
+    except (UnicodeError, LookupError, ValueError):
+        return False
+
+
+def choose_charset(
+    texts: Iterable[str],
+    asked: str | Sequence[str] | None,
+    device_charset: str | Sequence[str] | None = None,
+) -> Charset:
+    """The Specific Character Set in which a device is answered.
+
+    A device configured as showing only ASCII or Latin-1 gets that, and `fit_name` and `fit_text` leave out the rest. Else
+    the charset of the request if it holds every text, else the one the device is configured with, else ISO_IR 192.
+    """
+    wanted = list(texts)
+    own = charset_of(device_charset)
+    if device_charset and set(own) <= _WESTERN_TERMS:
+        return own
+    for candidate in (charset_of(asked), own):
+        if _is_known(candidate) and all(can_encode(text, candidate) for text in wanted):
+            return candidate
+    return UTF8
+
+
+def fit_name(name: PersonName | str, charset: Charset) -> str:
+    """A Person Name value with only the groups `charset` can hold, its alphabetic group in pinyin or plain letters."""
+    known = PersonName.parse(name) if isinstance(name, str) else name
+    if can_encode(str(known), charset):
+        return str(known)
+    settled = known.settled()
+    alphabetic, others = str(settled.alphabetic), (settled.ideographic, settled.phonetic)
+    kept = (group if can_encode(str(group), charset) else NameGroup() for group in others)
+    return "=".join((fit_text(alphabetic, charset), *(str(group) for group in kept))).rstrip("=")
+
+
+def fit_text(text: str, charset: Charset) -> str:
+    """Text `charset` can hold: as it is, or Chinese as pinyin, accents dropped, and what is left over left out."""
+    if can_encode(text, charset):
+        return text
+    spoken = romanise(text) if has_ideographs(text) else text
+    return "".join(_nearest(sign, charset) for sign in unicodedata.normalize("NFKC", spoken))
+
+
+def _nearest(sign: str, charset: Charset) -> str:
+    if can_encode(sign, charset):
+        return sign
+    plain = fold(sign)
+    bare = plain.upper() if sign.isupper() else plain
+    return bare if bare.isascii() and bare.isprintable() else ""
+
+
+def _decode(raw: bytes, declared: Charset, delimiters: set[str]) -> DecodedName:
+    candidates = sorted(_readings(raw, declared, delimiters), key=lambda reading: -reading.confidence)
+    best = candidates[0] if candidates else DecodedName(raw.decode("latin-1"), declared, 0.0, repaired=False)
+    text = best.text.strip(_PADDING)
+    return DecodedName(text, best.charset, best.confidence, best.repaired)
+
+
+def _readings(raw: bytes, declared: Charset, delimiters: set[str]) -> Iterator[DecodedName]:
+    """Every way to read the bytes without an error, each with its confidence; the label's way first."""
+    if raw.isascii() and _ESC not in raw and not set(declared) & {"ISO_IR 13", "ISO 2022 IR 13"}:
+        yield DecodedName(raw.decode("ascii"), declared, SURE, repaired=False)
+        return
+    trusted = _try(raw, declared, delimiters) if _is_known(declared) else None
+    if trusted is not None:
+        yield DecodedName(trusted, declared, _trust(trusted, raw, declared), repaired=False)
+    for charset, confidence in _suspicions(raw, declared):
+        text = _try(raw, charset, delimiters)
+        if text is not None and charset != declared:
+            yield DecodedName(text, charset, confidence * _plausible(text, charset), repaired=True)
+
+
+def _suspicions(raw: bytes, declared: Charset) -> Iterator[tuple[Charset, float]]:
+    """Charsets that wrongly labelled text is in, the less likely the lower."""
+    if _ESC in raw:
+        seen = [term for code, term in _ESCAPES.items() if _ESC + code in raw]
+        first = declared[:1] if declared[:1] and declared[0] not in _STAND_ALONE else ("",)
+        yield tuple(dict.fromkeys((*first, *declared[1:], *seen))), LIKELY
+        return
+    yield UTF8, 0.98
+    yield ("GB18030",), LIKELY
+    yield ("ISO_IR 100",), 0.3
+
+
+def _trust(text: str, raw: bytes, declared: Charset) -> float:
+    """How far a label can be believed that did decode."""
+    if any(unicodedata.category(sign) == "Cc" and sign not in _TEXT_DELIMITERS | {"\0"} for sign in text):
+        return 0.1
+    if declared[:1] == UTF8 or _ESC in raw:
+        return SURE
+    if set(declared) <= _WESTERN_TERMS:
+        usual = _plausibly_western(text)
+        return (0.55 if set(declared) <= _ASCII_TERMS else 0.8) if usual else 0.2
+    if declared[0] in _STAND_ALONE:
+        return max(0.5, LIKELY * _plausible(text, declared))
+    return SURE if _try(raw, UTF8, set()) is None else 0.5
+
+
+def _plausible(text: str, charset: Charset) -> float:
+    """How much text looks like what a department writes in that charset, 0 to 1."""
+    if any(unicodedata.category(sign) in {"Cc", "Co", "Cn"} and sign not in _TEXT_DELIMITERS | {"\0"} for sign in text):
+        return 0.1
+    if charset != ("GB18030",):
+        return SURE
+    parts = [part for part in _COMPONENT.split(text.strip(_PADDING)) if not part.isascii()]
+    if any(_mixes_letters(part) for part in parts):
+        return 0.3
+    chinese = "".join(sign for part in parts for sign in part if has_ideographs(sign))
+    if not chinese:
+        return 0.3
+    usual = sum(_is_everyday(sign) for sign in chinese) / len(chinese)
+    return 1.0 if chinese[0] in COMMON_SURNAMES and usual >= 0.5 else 0.4 + 0.5 * usual  # noqa: PLR2004
+
+
+def _mixes_letters(part: str) -> bool:
+    """A letter beside an ideograph: Latin-1 taken for GBK, whose second byte swallowed a letter."""
+    return re.search(r"[A-Za-z][^\x00-\xff]|[^\x00-\xff][A-Za-z]", part) is not None
+
+
+def _is_everyday(sign: str) -> bool:
+    """Whether a character is of GB 2312 level 1, the 3755 in daily use."""
+    code = sign.encode("gb18030")
+    return len(code) == 2 and 0xB0 <= code[0] <= 0xD7 and code[1] >= 0xA1  # noqa: PLR2004 - the rows of level 1
+
+
+def _plausibly_western(text: str) -> bool:
+    """Whether accents stand among plain letters as in European names, not in a heap as in Chinese read as Latin-1."""
+    for part in _COMPONENT.split(text.strip(_PADDING)):
+        high = [sign for sign in part if not sign.isascii()]
+        letters = sum(sign.isascii() and sign.isalpha() for sign in part)
+        if high and (not all(sign.isalpha() or sign in "ªº" for sign in high) or len(high) > letters):
+            return False
+    return True
+
+
+def _is_known(charset: Charset) -> bool:
+    return all(term in pydicom.charset.python_encoding for term in charset)
+
+
+def _try(raw: bytes, charset: Charset, delimiters: set[str]) -> str | None:
+    try:
+        return _read(raw, charset, delimiters)
+    except (UnicodeError, LookupError, ValueError):
+        return None
+
+
+def _read(raw: bytes, charset: Charset, delimiters: set[str]) -> str:
+    """Decode strictly; unlike pydicom, ASCII means ASCII."""
+    if charset[:1] and charset[0] in _STAND_ALONE:
+        return raw.decode(_STAND_ALONE[charset[0]])
+    if len(charset) < 2 and _ESC not in raw:  # noqa: PLR2004 - no code extensions
+        term = charset[0] if charset else ""
+        # Unlabelled high bytes are mostly Latin-1: shown as such, though with little confidence.
+        return raw.decode("latin-1" if term in _ASCII_TERMS else pydicom.charset.python_encoding[term])
+    encodings = [pydicom.charset.python_encoding[term] for term in charset or ("",)]
+    return "".join(_fragments(raw, encodings, delimiters))
+
+
+def _fragments(raw: bytes, encodings: list[str], delimiters: set[str]) -> Iterator[str]:
+    """Decode between escape sequences (PS3.5 6.1.2.5); each delimiter returns to the first charset."""
+    for fragment in re.findall(rb"^[^\x1b]+|\x1b[^\x1b]*", raw):
+        code = next((code for code in pydicom.charset.CODES_TO_ENCODINGS if fragment.startswith(code)), None)
+        if code is None:
+            if fragment.startswith(_ESC):
+                raise ValueError("an escape sequence DICOM does not know")
+            yield fragment.decode(encodings[0])
+            continue
+        encoding = pydicom.charset.CODES_TO_ENCODINGS[code]
+        if encoding not in encodings and code != b"\x1b(B":
+            raise ValueError("an escape sequence the label does not name")
+        yield _escaped(fragment, code, encoding, encodings[0], delimiters)
+
+
+def _escaped(fragment: bytes, code: bytes, encoding: str, first: str, delimiters: set[str]) -> str:
+    if encoding in {"iso2022_jp", "iso2022_jp_2"}:
+        return fragment.decode(encoding)
+    body = fragment[len(code) :]
+    end = next((at for at, byte in enumerate(body) if chr(byte) in delimiters), len(body))
+    return body[:end].decode(encoding) + body[end:].decode(first)
+
+
+def _write(text: str, charset: Charset) -> bytes:
+    """Encode strictly, as the dataset writer would; raises where a character is lost."""
+    if charset[:1] and charset[0] in _STAND_ALONE:
+        return text.encode(_STAND_ALONE[charset[0]])
+    if set(charset) <= _ASCII_TERMS:
+        return text.encode("ascii")
+    encodings = [pydicom.charset.python_encoding[term] for term in charset]
+    if len(charset) == 1 and encodings[0] != "shift_jis":
+        return text.encode(encodings[0])
+    if charset[0] in _ASCII_TERMS and "ISO 2022 IR 100" not in charset and re.search("[\x80-\xff]", text):
+        raise ValueError("Latin-1 is not among the charsets")
+    return bytes(DicomName(text).encode(encodings))
