@@ -64,12 +64,11 @@ class Records:
     @contextmanager
     def writing(self) -> Iterator[Work]:
         """Open a unit of work that commits when left, or rolls back when it raises."""
-        with self._turn:
-            with Session(self._writer, expire_on_commit=False) as session:
-                if self._engine.dialect.name == "postgresql":
-                    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_QUEUE})
-                yield Work(session, self._clock(), self._new_uid)
-                session.commit()
+        with self._turn, Session(self._writer, expire_on_commit=False) as session:
+            if self._engine.dialect.name == "postgresql":
+                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_QUEUE})
+            yield Work(session, self._clock(), self._new_uid)
+            session.commit()
         with self._news:
             self._told += 1
             self._news.notify_all()

@@ -1,0 +1,167 @@
+"""The composition root: the only place that builds things and hands them to each other."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+import argon2
+import uvicorn
+from fastapi import FastAPI
+from pydicom.uid import generate_uid
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import wire
+from core.api import app as api
+from core.api import events, session
+from core.api.events import Newsroom
+from core.errors import CoreError, Refused
+from core.model import Site
+from core.records import Records
+from core.settings import Settings
+from core.workflow import registration
+from core.workflow.staffing import SignIns
+
+_STOP_WITHIN = 5
+
+
+class FolderLock:
+    """One service per data folder, held by a file lock that ends with the process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "photopeakd.lock"
+        self._file: IO[str] | None = None
+
+    def hold(self) -> None:
+        """Take the folder; refuse when a service has it."""
+        self._file = self._path.open("a+", encoding="ascii")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "unknown"
+            self._file.close()
+            msg = f"a photopeakd (process {holder}) already serves {self._path.parent}: stop it first, or give another --data"
+            raise Refused(msg) from error
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go of the folder."""
+        if self._file:
+            self._file.close()
+
+
+def make_folder(settings: Settings) -> None:
+    """Make the data folder, private to its owner."""
+    os.umask(0o077)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def open_records(settings: Settings) -> Records:
+    """Open the database, bring its tables up to date, and make sure the first site and catalogue are there."""
+    make_folder(settings)
+    records = Records(settings.database_url, new_uid=generate_uid)
+    if not records.at_head():
+        records.migrate()
+    with records.reading() as work:
+        new = work.session.get(Site, settings.site) is None
+    if new:
+        with records.writing() as work:
+            work.add(Site(code=settings.site, name=settings.site_name))
+            registration.stock_catalogue(work, settings.site)
+    return records
+
+
+def sign_ins(settings: Settings, records: Records) -> SignIns:
+    """Build the signing-in rule."""
+    return SignIns(
+        records, argon2.PasswordHasher(), timedelta(seconds=settings.session_idle_seconds),
+        timedelta(seconds=settings.session_seconds),
+    )  # fmt: skip
+
+
+class Service:
+    """Everything photopeakd runs, built from its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        make_folder(settings)
+        self.lock = FolderLock(settings.data)
+        self.lock.hold()
+        self.records = open_records(settings)
+        self.sign_ins = sign_ins(settings, self.records)
+        self.newsroom = Newsroom(self.records)
+        self.app = self._app()
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self.http_port = 0
+
+    def _app(self) -> FastAPI:
+        routers = [session.router(self.records, self.sign_ins), events.router(self.records, self.newsroom)]
+        return api.build(routers, self.sign_ins.who, self.parts, self.metrics)
+
+    def start(self) -> None:
+        """Bind every socket, then begin to answer."""
+        http = _bound(self.settings.http_address)
+        self.http_port = http.getsockname()[1]
+        self.newsroom.start()
+        config = uvicorn.Config(self.app, log_config=None, access_log=False, timeout_graceful_shutdown=_STOP_WITHIN)
+        self._server = uvicorn.Server(config)
+        run: Callable[..., None] = self._server.run
+        self._thread = threading.Thread(target=run, kwargs={"sockets": [http]}, name="http", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let running work end, then let go of everything."""
+        self.newsroom.stop()
+        if self._server and self._thread:
+            self._server.should_exit = True
+            self._thread.join(2 * _STOP_WITHIN)
+        self.records.close()
+        self.lock.release()
+
+    def parts(self) -> list[wire.Part]:
+        """Look at each part of the service."""
+        looks = {"database": self.records.check_write, "migrations": self._check_head}
+        return [_look(name, look) for name, look in looks.items()]
+
+    def _check_head(self) -> None:
+        if not self.records.at_head():
+            msg = "the tables are not this version's: run 'photopeakd migrate'"
+            raise Refused(msg)
+
+    def metrics(self) -> str:
+        """Return counters for Prometheus."""
+        return f"photopeak_events_total {self.records.last_event()}\n"
+
+
+def _look(name: str, look: Callable[[], None]) -> wire.Part:
+    try:
+        look()
+    except (CoreError, OSError, SQLAlchemyError) as error:
+        return wire.Part(name=name, ready=False, detail=str(error))
+    return wire.Part(name=name, ready=True)
+
+
+def _bound(address: tuple[str, int]) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        msg = (
+            f"{address[0]}:{address[1]} cannot be listened on ({error.strerror}): stop what uses it, or choose another"
+        )
+        raise Refused(msg) from error
+    listener.listen(128)
+    return listener
