@@ -2,7 +2,7 @@
 # Everything lives in .venv, built from requirements.lock with Python's own venv and pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check lint format lock test-peers picture clean
+.PHONY: help demo setup test check lint formatted ruff types floors format lock test-peers picture clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -49,10 +49,18 @@ test: $(READY)
 
 check: lint test
 
-lint: $(READY)
-	@$(BIN)/ruff format --check --quiet . || { echo 'make format would change these files:' >&2; $(BIN)/ruff format --check . >&2; exit 1; }
-	@$(BIN)/ruff check .
+lint: formatted ruff types floors
+
+formatted: $(READY)
+	@$(BIN)/ruff format --check --output-format concise . || { echo 'make format mends these files.' >&2; exit 1; }
+
+ruff: $(READY)
+	@$(BIN)/ruff check --output-format concise .
+
+types: $(READY)
 	@$(BIN)/mypy
+
+floors: $(READY)
 	@$(BIN)/lint-imports
 
 format: $(READY)

@@ -13,6 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("photopeak", deadline=None)  # no assertion is timed
+settings.load_profile("photopeak")
 
 NODE_MODULES = Path(__file__).parent / "peers" / "node_modules"
 OUTSIDE_PATH = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin")
