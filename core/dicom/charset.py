@@ -1,7 +1,7 @@
 """The charset doctor: what bytes of text say, whatever their label, and how to answer so that a device can show it.
 
-A label is believed until the bytes refute it. Nothing is ever sent as `?`: what a device cannot show is left out, and the
-pinyin goes in its place.
+A label is believed until the bytes refute it. Nothing is ever sent as `?`: what a device cannot show is left out, and
+its pinyin goes in its place.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ class DecodedName:
 def mend_pydicom() -> None:
     """Make pydicom read and write ISO 2022 IR 58 as PS3.5 Annex K does, and refuse to write `?` for a lost character.
 
-    pydicom 3.0.2 leaves the escape sequence of IR 58 in the bytes it decodes and never writes it. Checked against DCMTK.
+    pydicom 3.0.2 hands the escape sequence of IR 58 to a codec that does not know it, and never writes it.
     """
     pydicom.charset.handled_encodings = ("iso2022_jp", "iso2022_jp_2")  # type: ignore[assignment]
     pydicom.config.settings.writing_validation_mode = pydicom.config.RAISE
 
 
 def charset_of(declared: str | Iterable[str] | None) -> Charset:
-    """Specific Character Set as values, trimmed; trailing empty ones dropped: `\\ISO 2022 IR 58` is `("", "ISO ...")`."""
+    r"""Specific Character Set as trimmed values, `("", "ISO 2022 IR 58")` for `\ISO 2022 IR 58`."""
     values = declared.split("\\") if isinstance(declared, str) else [str(value) for value in declared or ()]
     trimmed = [" ".join(value.strip(_PADDING).upper().split()) for value in values]
     while trimmed and not trimmed[-1]:
@@ -85,7 +85,7 @@ def charset_of(declared: str | Iterable[str] | None) -> Charset:
 
 
 def decode_name(raw: bytes, declared: str | Sequence[str] | None) -> DecodedName:
-    """Read the bytes of a Person Name, whose label may be wrong: Chinese in GB18030 or UTF-8 called ISO_IR 100 or nothing.
+    """Read the bytes of a Person Name whose label may be wrong, as Chinese in GB18030 or UTF-8 called ISO_IR 100 is.
 
     Never raises: bytes that are nothing known are read as Latin-1 with confidence 0.
     """
@@ -112,8 +112,8 @@ def choose_charset(
 ) -> Charset:
     """The Specific Character Set in which a device is answered.
 
-    A device configured as showing only ASCII or Latin-1 gets that, and `fit_name` and `fit_text` leave out the rest. Else
-    the charset of the request if it holds every text, else the one the device is configured with, else ISO_IR 192.
+    A device configured as showing only ASCII or Latin-1 gets that, and `fit_name` and `fit_text` leave out the rest.
+    Else the charset of the request if it holds every text, else the one the device is configured with, else ISO_IR 192.
     """
     wanted = list(texts)
     own = charset_of(device_charset)
@@ -161,7 +161,7 @@ def _decode(raw: bytes, declared: Charset, delimiters: set[str]) -> DecodedName:
 
 def _readings(raw: bytes, declared: Charset, delimiters: set[str]) -> Iterator[DecodedName]:
     """Every way to read the bytes without an error, each with its confidence; the label's way first."""
-    if raw.isascii() and _ESC not in raw and not set(declared) & {"ISO_IR 13", "ISO 2022 IR 13"}:
+    if raw.isascii() and _ESC not in raw:
         yield DecodedName(raw.decode("ascii"), declared, SURE, repaired=False)
         return
     trusted = _try(raw, declared, delimiters) if _is_known(declared) else None

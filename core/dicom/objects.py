@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -90,7 +90,7 @@ def identity_of(dataset: Dataset) -> SentIdentity:
     name = reader.name("PatientName")
     requests = [_Reader(item, reader.charset) for item in reader.items("RequestAttributesSequence")]
     asked = tuple(dict.fromkeys(number for item in requests if (number := item.text("AccessionNumber"))))
-    identity = SentIdentity(
+    return SentIdentity(
         study_instance_uid=reader.uid("StudyInstanceUID"),
         series_instance_uid=reader.uid("SeriesInstanceUID"),
         sop_instance_uid=reader.uid("SOPInstanceUID"),
@@ -129,7 +129,6 @@ def identity_of(dataset: Dataset) -> SentIdentity:
         repaired=name.repaired or reader.repaired,
         problems=tuple(dict.fromkeys(reader.problems + [problem for item in requests for problem in item.problems])),
     )
-    return identity
 
 
 def identity_key(identity: SentIdentity) -> str:
@@ -149,13 +148,14 @@ def read_header(source: Path | str | bytes) -> Dataset:
     Raises
     ------
     Refused
-        It is no DICOM, a DICOMDIR, breaks off, or lacks one of its four UIDs; the message says which.
+        It is no DICOM, a DICOMDIR, breaks off, or lacks its SOP Class or SOP Instance UID; the message says which.
+        (Study and Series UID may be absent: palettes and templates belong to no study.)
     """
     place = BytesIO(source) if isinstance(source, bytes) else source
     try:
         dataset = pydicom.dcmread(place, force=True, stop_before_pixels=True)
         identity = identity_of(dataset)
-    except Exception as failure:  # noqa: BLE001 - pydicom raises anything on broken bytes, and any of it means this
+    except Exception as failure:  # pydicom raises anything on broken bytes, and any of it means this
         raise Refused(f"This is not a readable DICOM object ({type(failure).__name__}); send it again.") from failure
     _demand_object(identity, dataset)
     return dataset
@@ -164,8 +164,8 @@ def read_header(source: Path | str | bytes) -> Dataset:
 def is_qc(identity: SentIdentity) -> bool:
     """Whether an object shows a phantom or a quality control instead of a patient.
 
-    The patient's number or name must say so, or a description of an object that names no patient: a wrong yes would take
-    a patient's images off the worklist.
+    The patient's number or name must say so, or a description of an object that names nobody, or nobody born who was
+    sent for: a wrong yes would take a patient's images off the worklist.
     """
     number, name = _words(identity.patient_id), _words(str(identity.name).replace("^", " "))
     if number & _QC_WORDS or name & (_QC_WORDS - _QC_SURNAMES) or (name & _QC_WORDS and not number):
@@ -173,6 +173,7 @@ def is_qc(identity: SentIdentity) -> bool:
     if any(sign in identity.patient_id + str(identity.name) for sign in _QC_CHINESE):
         return True
     nobody = is_placeholder(str(identity.name).replace("^", " ")) or is_placeholder(identity.patient_id)
+    nobody = nobody or identity.birth_date is None
     described = f"{identity.series_description} {identity.study_description}"
     hints = _words(described) | {word for value in identity.image_type for word in _words(value)}
     chinese = any(sign in described for sign in _QC_CHINESE)
@@ -181,7 +182,7 @@ def is_qc(identity: SentIdentity) -> bool:
 
 _QC_WORDS = frozenset(
     {"qc", "qa", "phantom", "phantoms", "flood", "uniformity", "jaszczak", "nema", "linearity", "qualitycontrol"}
-    | {"calibration", "intrinsic", "extrinsic", "barphantom", "floodfield", "blankscan", "dailyqc", "peaking"}
+    | {"calibration", "intrinsic", "extrinsic", "barphantom", "floodfield", "blankscan", "dailyqc", "unif"}
 )
 _QC_SURNAMES = frozenset({"flood", "qa"})
 _QC_CHINESE = ("质控", "质量控制", "模体", "体模", "均匀性", "泛源")
@@ -220,7 +221,7 @@ def same_elements(path_a: Path | str, path_b: Path | str) -> bool:
     try:
         one, other = (pydicom.dcmread(path, force=True) for path in (path_a, path_b))
         return _same_pixels(one, other) and _canonical(one) == _canonical(other)
-    except Exception:  # noqa: BLE001 - codecs raise anything on broken bytes, and any of it means "not known to be equal"
+    except Exception:  # noqa: BLE001 - codecs raise anything on broken bytes; that is not "equal"
         return False
 
 
@@ -272,7 +273,7 @@ class _Reader:
             return ""
         return text
 
-    def parsed(self, keyword: str, parse: Callable[[str], T]) -> T | None:
+    def parsed(self, keyword: str, parse: Callable[[str], T | None]) -> T | None:
         """A value made of text by `parse`, None where that cannot be."""
         text = self.text(keyword)
         try:
@@ -327,8 +328,10 @@ def _first(readers: list[_Reader], keyword: str) -> str:
     return next((value for reader in readers if (value := reader.text(keyword))), "")
 
 
-def _as_date(text: str) -> date:
-    """`19610304`, and `1961.03.04`, `1961-03-04`, `1961/3/4` as old devices write it."""
+def _as_date(text: str) -> date | None:
+    """`19610304`, and `1961.03.04`, `1961-03-04`, `1961/3/4` as old devices write it; zeros say nothing."""
+    if not text.strip("0"):
+        return None
     found = re.fullmatch(r"(\d{4})[.\-/]?(\d{1,2})[.\-/]?(\d{1,2})", text)
     if found is None or (text.isdigit() and len(text) != len("YYYYMMDD")):
         raise ValueError("not a date")
@@ -344,11 +347,12 @@ def _as_time(text: str) -> time:
     return time(int(hour), int(minute), min(int(second), 59), int(fraction.ljust(6, "0")))
 
 
-def _as_datetime(text: str) -> datetime:
+def _as_datetime(text: str) -> datetime | None:
     """A DT value in the device's own time; its offset from UTC is left aside."""
     local = re.sub(r"[+-]\d{4}$", "", text)
     size = len("YYYYMMDD")
-    return datetime.combine(_as_date(local[:size].ljust(size, "0")), _as_time(local[size:] or "00"))
+    day = _as_date(local[:size])
+    return datetime.combine(day, _as_time(local[size:] or "00")) if day else None
 
 
 def _as_int(text: str) -> int:
@@ -371,9 +375,12 @@ def _transfer_syntax(dataset: Dataset) -> str:
     named = _Reader(meta).uid("TransferSyntaxUID") if meta is not None else ""
     if named:
         return named
-    implicit, little = getattr(dataset, "original_encoding", (None, None))
-    found = {(True, True): ImplicitVRLittleEndian, (False, True): ExplicitVRLittleEndian}
-    return str(ExplicitVRBigEndian if (implicit, little) == (False, False) else found.get((implicit, little), ""))
+    found: dict[tuple[bool | None, bool | None], str] = {
+        (True, True): ImplicitVRLittleEndian,
+        (False, True): ExplicitVRLittleEndian,
+        (False, False): ExplicitVRBigEndian,
+    }
+    return str(found.get(getattr(dataset, "original_encoding", (None, None)), ""))
 
 
 def _source_ae(dataset: Dataset) -> str:
@@ -388,11 +395,10 @@ def _demand_object(identity: SentIdentity, dataset: Dataset) -> None:
         raise Refused("This is a DICOMDIR, a table of contents; import the files beside it.")
     if not (identity.sop_class_uid or identity.sop_instance_uid or stored_class):
         raise Refused("This is not DICOM: it has neither a SOP Class nor a SOP Instance UID; leave it out.")
-    uids = ("sop_class_uid", "sop_instance_uid", "study_instance_uid", "series_instance_uid")
-    lacking = [uid for uid in uids if not getattr(identity, uid)]
+    uids = {"SOP Class UID": identity.sop_class_uid, "SOP Instance UID": identity.sop_instance_uid}
+    lacking = [name for name, uid in uids.items() if not uid]
     if lacking:
-        words = ", ".join(uid.replace("_", " ").replace("uid", "UID") for uid in lacking)
-        raise Refused(f"The object has no usable {words}; have its maker send it again.")
+        raise Refused(f"The object has no usable {' nor '.join(lacking)}; have its maker send it again.")
 
 
 def _words(text: str) -> set[str]:
@@ -409,7 +415,7 @@ _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b
 
 
 def _dataset_offset(head: bytes) -> int:
-    """Where the dataset begins: behind preamble and group 0002, found by walking it (its stated length is often wrong)."""
+    """Where the dataset begins: behind preamble and group 0002, which is walked since its stated length may be wrong."""
     at = 132 if head[128:132] == b"DICM" else 0
     while head[at : at + 2] == b"\x02\x00":
         if head[at + 4 : at + 6] in _LONG_VRS:
@@ -425,8 +431,8 @@ _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 def _same_pixels(one: Dataset, other: Dataset) -> bool:
     if not any(keyword in dataset for keyword in _PIXELS for dataset in (one, other)):
         return True
-    if all(keyword in one and keyword in other and one[keyword].value == other[keyword].value for keyword in _PIXELS[:1]):
-        return _transfer_syntax(one) == _transfer_syntax(other) or not _is_swapped(one, other)
+    if all(one.get(keyword) == other.get(keyword) for keyword in _PIXELS) and not _is_swapped(one, other):
+        return True
     first, second = one.pixel_array, other.pixel_array
     return bool(first.shape == second.shape and (first == second).all())
 

@@ -44,8 +44,8 @@ class NameGroup:
     @classmethod
     def parse(cls, text: str) -> NameGroup:
         """Read `Zhang^Wei`; components past the fifth are kept in the suffix."""
-        parts = [part.strip(_PADDING) for part in text.split("^")] + [""] * 4
-        return cls(*parts[:4], " ".join(parts[4:]).strip())
+        family, given, middle, prefix, *rest = [part.strip(_PADDING) for part in f"{text}^^^".split("^")]
+        return cls(family, given, middle, prefix, " ".join(rest).strip())
 
     @property
     def parts(self) -> tuple[str, ...]:

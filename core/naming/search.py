@@ -1,7 +1,7 @@
 """What a person can be found by: every beginning a clerk might type, normalised when written.
 
-A query is a prefix of one of the terms, so that SQLite and PostgreSQL answer alike from a plain index, and Chinese names
-of two characters are found, which trigram indexes miss.
+A query is a prefix of one of the terms, so that SQLite and PostgreSQL answer alike from a plain index, and Chinese
+names of two characters are found, which trigram indexes miss.
 """
 
 from __future__ import annotations
