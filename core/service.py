@@ -19,13 +19,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import wire
 from core.api import app as api
-from core.api import events, session
+from core.api import consultations, events, reports, session
 from core.api.events import Newsroom
 from core.errors import CoreError, Refused
 from core.model import Site
 from core.records import Records
 from core.settings import Settings
 from core.workflow import registration
+from core.workflow.reading import Desk
 from core.workflow.staffing import SignIns
 
 _STOP_WITHIN = 5
@@ -105,7 +106,13 @@ class Service:
         self.http_port = 0
 
     def _app(self) -> FastAPI:
-        routers = [session.router(self.records, self.sign_ins), events.router(self.records, self.newsroom)]
+        desk = Desk(timedelta(seconds=self.settings.lease_seconds))
+        routers = [
+            session.router(self.records, self.sign_ins),
+            events.router(self.records, self.newsroom),
+            reports.router(self.records, self.sign_ins, desk),
+            consultations.router(self.records),
+        ]
         return api.build(routers, self.sign_ins.who, self.parts, self.metrics)
 
     def start(self) -> None:

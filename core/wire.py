@@ -529,6 +529,25 @@ class CallTechnologist(Shape):
     text: Long = ""
 
 
+class Call(Shape):
+    id: int
+    accession: str
+    device: str | None
+    by: str
+    at: AwareDatetime
+    text: str
+    answer: str
+    answered_by: str
+    answered_at: AwareDatetime | None
+
+
+class Rejected(Shape):
+    by: str
+    fence: int
+    text: dict[str, str]
+    at: AwareDatetime
+
+
 class ReportVersion(Shape):
     number: int
     state: ReportState

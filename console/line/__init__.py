@@ -11,9 +11,9 @@ import os
 import sys
 
 from console.client import DEFAULT_SERVER, Client, ServiceAway, ServiceRefused, TokenFile
-from console.line import session
+from console.line import consult, report, session
 
-_ROOMS = (session,)
+_ROOMS = (session, report, consult)
 
 
 def main(argv: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from console.client import Client
@@ -47,3 +48,19 @@ def _cell(value: object) -> str:
 def given(arguments: Arguments, *names: str) -> dict[str, Any]:
     """Return the named options that were given, as the body of a request."""
     return {name: value for name in names if (value := getattr(arguments, name)) is not None}
+
+
+def moment(text: str) -> str:
+    """Return a time as RFC 3339: HH:MM is today, and what has no zone is local.
+
+    Raises
+    ------
+    ValueError
+        When it cannot be read.
+    """
+    written = f"{datetime.now().astimezone():%Y-%m-%d} {text}" if len(text) <= len("HH:MM:SS") and ":" in text else text
+    try:
+        return datetime.fromisoformat(written).astimezone().isoformat()
+    except ValueError as error:
+        msg = f"'{text}' is not a time: write HH:MM, YYYY-MM-DD HH:MM, or RFC 3339"
+        raise ValueError(msg) from error

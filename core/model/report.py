@@ -20,6 +20,8 @@ class Report(SQLModel, table=True):
     draft_by: str = ""
     draft_saved_at: datetime | None = moment()
     comment: str = ""  # said when it was returned
+    override_reason: str = ""  # why the head opened it although it was locked; printed
+    amend_reason: str = ""  # why a signed report is being amended
     created_at: datetime = when()
 
 

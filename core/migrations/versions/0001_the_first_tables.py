@@ -4,6 +4,7 @@ import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
+
 import core.model.columns
 
 revision = "0001"
@@ -631,7 +632,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("study_instance_uid"),
     )
     with op.batch_alter_table("exam", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_exam_accession"), ["accession"], unique=False)
+        batch_op.create_index("ix_exam_accession", ["site", "accession"], unique=True)
         batch_op.create_index(
             "ix_exam_assigned", ["assigned_to", "state", "urgency_rank", "queued_at", "id"], unique=False
         )
@@ -763,6 +764,8 @@ def upgrade() -> None:
         sa.Column("draft_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("draft_saved_at", core.model.columns.UtcTime(), nullable=True),
         sa.Column("comment", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("override_reason", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("amend_reason", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("created_at", core.model.columns.UtcTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["exam_id"],
@@ -1186,7 +1189,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_exam_listed")
         batch_op.drop_index(batch_op.f("ix_exam_images_due_at"))
         batch_op.drop_index("ix_exam_assigned")
-        batch_op.drop_index(batch_op.f("ix_exam_accession"))
+        batch_op.drop_index("ix_exam_accession")
 
     op.drop_table("exam")
     with op.batch_alter_table("series", schema=None) as batch_op:
