@@ -23,7 +23,14 @@ from core.imaging.phantom.planar import (
     thyroid,
 )
 from core.imaging.phantom.skeleton import Lesion
-from core.imaging.phantom.tomographic import Defect, ct_slices, gated_heart_spect, heart_spect, lung_perfusion, pet_slices
+from core.imaging.phantom.tomographic import (
+    Defect,
+    ct_slices,
+    gated_heart_spect,
+    heart_spect,
+    lung_perfusion,
+    pet_slices,
+)
 
 __all__ = [
     "OF_PROCEDURE",

@@ -24,7 +24,11 @@ class Kidney:
 
 
 def renogram(
-    rng: np.random.Generator, left: Kidney | None = None, right: Kidney | None = None, frames: int = 60, counts: float = 4_500_000
+    rng: np.random.Generator,
+    left: Kidney | None = None,
+    right: Kidney | None = None,
+    frames: int = 60,
+    counts: float = 4_500_000,
 ) -> Phantom:
     """Posterior renogram of `frames` frames of 20 s, 128 x 128; patient's left is on the left of the picture.
 
@@ -38,14 +42,28 @@ def renogram(
     body, bladder_map, organs = _renogram_field()
     expected = sum(
         _binned(curve)[:, None, None] * organ
-        for curve, organ in ((plasma * 110, body), (bladder, bladder_map), (curves[0], organs[0]), (curves[1], organs[1]))
+        for curve, organ in (
+            (plasma * 110, body),
+            (bladder, bladder_map),
+            (curves[0], organs[0]),
+            (curves[1], organs[1]),
+        )
     )
     images = counted(blurred(np.asarray(expected, np.float32), 2.2), counts, rng)
     truth = {"left_share": kidneys[0].share / (kidneys[0].share + kidneys[1].share)}
     for name, curve in zip(("left", "right"), curves, strict=True):
         truth[f"{name}_peak_s"] = float(np.argmax(curve) * STEP_S)
     phase = Phase(frames, RENOGRAM_FRAME_S * 1000, "RENOGRAM")
-    study = Acquisition("DYNAMIC", images, 3.9, "Renogram", ("POST",), phases=(phase,), frame_ms=RENOGRAM_FRAME_S * 1000, body_part="KIDNEY")
+    study = Acquisition(
+        "DYNAMIC",
+        images,
+        3.9,
+        "Renogram",
+        ("POST",),
+        phases=(phase,),
+        frame_ms=RENOGRAM_FRAME_S * 1000,
+        body_part="KIDNEY",
+    )
     return Phantom((study,), truth)
 
 
@@ -58,7 +76,9 @@ def kidney_pixels(side: str) -> NDArray[np.bool_]:
 def _plasma(seconds: int) -> NDArray[np.float64]:
     """Tracer in plasma, normalised: it comes after 15 s and leaves in two exponentials."""
     since = np.arange(0, seconds, STEP_S) - 15
-    return np.where(since > 0, 0.6 * np.exp(-since / 180) + 0.4 * np.exp(-since / 1500), 0) * (1 - np.exp(-np.clip(since, 0, None) / 8))
+    return np.where(since > 0, 0.6 * np.exp(-since / 180) + 0.4 * np.exp(-since / 1500), 0) * (
+        1 - np.exp(-np.clip(since, 0, None) / 8)
+    )
 
 
 def _kidney_curve(kidney: Kidney, plasma: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,7 +94,9 @@ def _binned(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     return curve.reshape(-1, round(RENOGRAM_FRAME_S / STEP_S)).mean(axis=1)
 
 
-def _renogram_field() -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def _renogram_field() -> tuple[
+    NDArray[np.float32], NDArray[np.float32], tuple[NDArray[np.float32], NDArray[np.float32]]
+]:
     """Where the tracer can be: body, bladder, and both kidneys; each map adds up to 1."""
     body, bladder, left, right = (Canvas.centred(128, 128, 3.9, (0, 40), mirrored=True) for _ in range(4))
     body.rod([(0, -160), (0, 230)], 165, 0.7)
@@ -87,7 +109,9 @@ def _renogram_field() -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[N
     return maps[0], maps[1], (maps[2], maps[3])
 
 
-def gated_blood_pool(rng: np.random.Generator, ejection_fraction: float = 0.62, slots: int = 24, counts_per_slot: float = 250_000) -> Phantom:
+def gated_blood_pool(
+    rng: np.random.Generator, ejection_fraction: float = 0.62, slots: int = 24, counts_per_slot: float = 250_000
+) -> Phantom:
     """MUGA in the best septal LAO, 64 x 64, `slots` frames of one beat; truth: the left ventricle's ejection fraction.
 
     Both ventricles scale in volume with the beat, the atria against it; counts follow volume.

@@ -13,7 +13,16 @@ from core.imaging.phantom.volumes import Body, Point3, Volume, projections, soft
 
 TORSO = (165.0, 115.0)
 HEART_VOXEL_MM = 6.4
-VIEW_DEGREES: dict[View, float] = {"POST": 0, "LPO": 45, "LLAT": 90, "LAO": 135, "ANT": 180, "RAO": 225, "RLAT": 270, "RPO": 315}
+VIEW_DEGREES: dict[View, float] = {
+    "POST": 0,
+    "LPO": 45,
+    "LLAT": 90,
+    "LAO": 135,
+    "ANT": 180,
+    "RAO": 225,
+    "RLAT": 270,
+    "RPO": 315,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +80,19 @@ def heart_spect(
 
 
 def gated_heart_spect(
-    rng: np.random.Generator, defect: Defect | None = None, views: int = 60, slots: int = 8, ejection_fraction: float = 0.6
+    rng: np.random.Generator,
+    defect: Defect | None = None,
+    views: int = 60,
+    slots: int = 8,
+    ejection_fraction: float = 0.6,
 ) -> Phantom:
     """Gated myocardial perfusion SPECT: as `heart_spect`, `slots` moments of the beat; truth also holds EF, EDV and ESV."""
     body, ventricle = _thorax(), Ventricle()
     smallest = _shrink_for(ventricle, ejection_fraction)
     emptied = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(slots) / slots)
-    moments = [body.activity + _myocardium(body, ventricle, defect, 1 - (1 - smallest) * float(part)) for part in emptied]
+    moments = [
+        body.activity + _myocardium(body, ventricle, defect, 1 - (1 - smallest) * float(part)) for part in emptied
+    ]
     images = _camera(body, moments, views, 9_000, rng)
     per_head = images.reshape(slots, 2, views // 2, *images.shape[2:]).swapaxes(0, 1)
     beat_ms = 850
@@ -86,11 +101,17 @@ def gated_heart_spect(
         orbit=_orbit(views), time_slots=slots, beat_ms=beat_ms, body_part="HEART", delay_s=2_700,
     )  # fmt: skip
     end_diastole, end_systole = ventricle.cavity_ml(), ventricle.cavity_ml(smallest)
-    truth = {"end_diastolic_ml": end_diastole, "end_systolic_ml": end_systole, "ejection_fraction": 1 - end_systole / end_diastole}
+    truth = {
+        "end_diastolic_ml": end_diastole,
+        "end_systolic_ml": end_systole,
+        "ejection_fraction": 1 - end_systole / end_diastole,
+    }
     return Phantom((study,), truth | _heart_truth(body, ventricle, defect))
 
 
-def lung_perfusion(rng: np.random.Generator, right_share: float = 0.55, defect: Point3 | None = None, counts: float = 500_000) -> Phantom:
+def lung_perfusion(
+    rng: np.random.Generator, right_share: float = 0.55, defect: Point3 | None = None, counts: float = 500_000
+) -> Phantom:
     """Lung perfusion in six views (three pairs of a two-headed camera), 128 x 128; truth: the right lung's share.
 
     `defect` is the middle (x, y, z in mm) of a missing segment; truth then holds its (row, column) in the anterior view.
@@ -100,14 +121,18 @@ def lung_perfusion(rng: np.random.Generator, right_share: float = 0.55, defect: 
     right, left = (lung / lung.sum() for lung in lungs)
     volume = (right * right_share + left * (1 - right_share)).astype(np.float32)
     volume += body.outline() * volume.max() * 0.006
-    acquisitions = tuple(_lung_pair(body, volume, pair, counts, rng) for pair in (("ANT", "POST"), ("RAO", "LPO"), ("LAO", "RPO")))
+    acquisitions = tuple(
+        _lung_pair(body, volume, pair, counts, rng) for pair in (("ANT", "POST"), ("RAO", "LPO"), ("LAO", "RPO"))
+    )
     truth = {"right_share": right_share}
     if defect is not None:
         truth |= {"defect_row": 63.5 - defect[2] / 3.9, "defect_column": 63.5 + defect[0] / 3.9}
     return Phantom(acquisitions, truth)
 
 
-def pet_slices(rng: np.random.Generator, slices: int = 40, lesion: Point3 = (-62.0, 10.0, 30.0), lesion_suv: float = 8.0) -> Phantom:
+def pet_slices(
+    rng: np.random.Generator, slices: int = 40, lesion: Point3 = (-62.0, 10.0, 30.0), lesion_suv: float = 8.0
+) -> Phantom:
     """FDG PET of the trunk in transverse slices of 5 mm, 128 x 128 of 4 mm, Bq/ml with a slope of its own each.
 
     370 MBq in 70 kg, so that SUV 1 is 5286 Bq/ml; truth: the lesion's SUV, slice, row and column, and that factor.
@@ -125,7 +150,9 @@ def pet_slices(rng: np.random.Generator, slices: int = 40, lesion: Point3 = (-62
         acquisitions.append(
             Acquisition("PET", np.rint(values / slope).astype(np.uint16)[None], 4.0, "PET WB AC", (), ("F18",), frame_ms=180_000, slice=place, body_part="CHEST", delay_s=3_600)
         )  # fmt: skip
-    return Phantom(tuple(acquisitions), {"lesion_suv": lesion_suv, "suv_one_bqml": hot} | _slice_truth(body, lesion, "lesion"))
+    return Phantom(
+        tuple(acquisitions), {"lesion_suv": lesion_suv, "suv_one_bqml": hot} | _slice_truth(body, lesion, "lesion")
+    )
 
 
 def ct_slices(rng: np.random.Generator, slices: int = 40) -> Phantom:
@@ -174,10 +201,14 @@ def _myocardium(body: Body, ventricle: Ventricle, defect: Defect | None, shrink:
     inner_long, inner_short = (long - ventricle.wall_mm) * shrink, (short - ventricle.wall_mm) * shrink
     inner = soft(np.hypot(along / inner_long, across / inner_short), inner_short / body.voxel_mm)
     wall = (outer - inner) * np.clip((along + long / 3) / body.voxel_mm + 0.5, 0, 1) * (1.6 + 0.6 * (1 - shrink))
-    return np.asarray(wall if defect is None else wall * _uptake_left(defect, axis, (dx, dy, dz), along / long), np.float32)
+    return np.asarray(
+        wall if defect is None else wall * _uptake_left(defect, axis, (dx, dy, dz), along / long), np.float32
+    )
 
 
-def _uptake_left(defect: Defect, axis: NDArray[np.float64], offset: tuple[Volume, Volume, Volume], along: Volume) -> Volume:
+def _uptake_left(
+    defect: Defect, axis: NDArray[np.float64], offset: tuple[Volume, Volume, Volume], along: Volume
+) -> Volume:
     """Fraction of uptake left at each voxel: a smooth patch on the wall."""
     front = np.array((0.0, 0.0, 1.0)) - axis * axis[2]
     front /= np.linalg.norm(front)
@@ -189,11 +220,15 @@ def _uptake_left(defect: Defect, axis: NDArray[np.float64], offset: tuple[Volume
     angle = np.rad2deg(np.arctan2(towards_septum, anterior))
     turned = (angle - defect.around_deg + 180) % 360 - 180
     from_base = (along + 1 / 3) / (4 / 3)
-    patch = np.exp(-0.5 * (turned / defect.half_width_deg) ** 4 - 0.5 * ((from_base - defect.along) / defect.half_length) ** 4)
+    patch = np.exp(
+        -0.5 * (turned / defect.half_width_deg) ** 4 - 0.5 * ((from_base - defect.along) / defect.half_length) ** 4
+    )
     return np.asarray(1 - (1 - defect.level) * patch, np.float32)
 
 
-def _camera(body: Body, volumes: tuple[Volume, ...] | list[Volume], views: int, counts: float, rng: np.random.Generator) -> NDArray[np.uint16]:
+def _camera(
+    body: Body, volumes: tuple[Volume, ...] | list[Volume], views: int, counts: float, rng: np.random.Generator
+) -> NDArray[np.uint16]:
     """Take projections of each volume: (volume, view, row, column), views in the order of the two heads."""
     orbit = _orbit(views)
     angles = [start - step * orbit.step_deg for start in orbit.detector_starts_deg for step in range(orbit.views)]
@@ -253,7 +288,9 @@ def _lung(body: Body, side: float, defect: Point3 | None) -> Volume:
     return lung
 
 
-def _lung_pair(body: Body, volume: Volume, pair: tuple[View, View], counts: float, rng: np.random.Generator) -> Acquisition:
+def _lung_pair(
+    body: Body, volume: Volume, pair: tuple[View, View], counts: float, rng: np.random.Generator
+) -> Acquisition:
     angles = [VIEW_DEGREES[view] for view in pair]
     expected = blurred(projections((volume,), body.voxel_mm, angles, body.torso, 0.006)[0], 2.4)
     images = np.stack([counted(view, counts, rng) for view in expected])

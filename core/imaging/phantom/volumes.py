@@ -59,7 +59,11 @@ def soft(distance: Volume, voxels: float) -> Volume:
 
 
 def projections(
-    volumes: Sequence[Volume], voxel_mm: float, angles_deg: Sequence[float], torso: tuple[float, float], attenuation_per_mm: float = WATER_PER_MM
+    volumes: Sequence[Volume],
+    voxel_mm: float,
+    angles_deg: Sequence[float],
+    torso: tuple[float, float],
+    attenuation_per_mm: float = WATER_PER_MM,
 ) -> NDArray[np.float32]:
     """Project volumes of one geometry from each angle: (volume, view, row, column), head up.
 
@@ -80,7 +84,9 @@ def projections(
     return views.reshape(len(volumes), slices, len(angles_deg), size).swapaxes(1, 2)
 
 
-def _depth(x: NDArray[np.float64], y: NDArray[np.float64], angle: float, torso: tuple[float, float]) -> NDArray[np.float64]:
+def _depth(
+    x: NDArray[np.float64], y: NDArray[np.float64], angle: float, torso: tuple[float, float]
+) -> NDArray[np.float64]:
     """How far a point lies under the skin towards a detector at `angle` (radians), in mm."""
     dx, dy = np.sin(angle), np.cos(angle)
     a = (dx / torso[0]) ** 2 + (dy / torso[1]) ** 2
