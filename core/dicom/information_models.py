@@ -193,8 +193,8 @@ WORKLIST = Model(
     ),
 )
 """PS3.4 Table K.6-1. Required keys take the type it names. Optional keys that identify a patient, a request or a step
-are matched by value representation (K.2.2.1.1.2): those DCMTK's wlmscpfs matches, and beyond those Study Instance UID and
-Scheduled Procedure Step ID. All others are return keys."""
+are matched by value representation (K.2.2.1.1.2): those DCMTK's wlmscpfs matches, and beyond those Study Instance UID
+and Scheduled Procedure Step ID. All others are return keys."""
 
 PATIENT_ROOT = Model("Patient Root", _LEVEL_KEYS, folds_names=True)
 STUDY_ROOT = Model(

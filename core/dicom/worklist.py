@@ -133,7 +133,8 @@ def _request(item: ScheduledItem) -> Dataset:
     out.StudyInstanceUID = item.study_instance_uid
     out.ReferringPhysicianName = person_name(item.referring_physician)
     out.RequestingPhysician = person_name(item.requesting_physician)
-    out.RequestedProcedureCodeSequence = _codes(item.code)
+    if item.code:
+        out.RequestedProcedureCodeSequence = [_coded(item.code)]
     _put(out, AccessionNumber=item.accession, RequestedProcedureID=procedure_id)
     _put(out, RequestedProcedureDescription=item.description or procedure_id)
     _put(out, RequestedProcedurePriority=PRIORITIES.get(item.priority.lower(), item.priority.upper()))
@@ -150,7 +151,8 @@ def _step(item: ScheduledItem, step: ScheduledStep) -> Dataset:
     out.ScheduledProcedureStepStartDate = f"{step.start:%Y%m%d}"
     out.ScheduledProcedureStepStartTime = f"{step.start:%H%M%S}"
     out.ScheduledPerformingPhysicianName = person_name(step.performing_physician)
-    out.ScheduledProtocolCodeSequence = _codes(step.protocol)
+    if step.protocol:
+        out.ScheduledProtocolCodeSequence = [_coded(step.protocol)]
     description = step.description or item.description or step.step_id
     _put(out, Modality=step.modality, ScheduledProcedureStepID=step.step_id)
     _put(out, ScheduledProcedureStepDescription=description, ScheduledStationName=step.station_name)
@@ -160,14 +162,12 @@ def _step(item: ScheduledItem, step: ScheduledStep) -> Dataset:
     return out
 
 
-def _codes(code: Code | None) -> list[Dataset]:
-    if code is None:
-        return []
+def _coded(code: Code) -> Dataset:
     out = Dataset()
     _put(out, CodeValue=code.value, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning)
     if code.version:
         _put(out, CodingSchemeVersion=code.version)
-    return [out]
+    return out
 
 
 def _complete(out: Dataset, table: Table) -> None:

@@ -1,7 +1,6 @@
 """Put the same worklist before DCMTK's wlmscpfs and before our matching, and ask both the same questions."""
 
 import contextlib
-import random
 import shutil
 import socket
 import subprocess
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
-from pydicom.config import disable_value_validation
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -42,7 +40,7 @@ class Oracle:
 
 @contextlib.contextmanager
 def wlmscpfs(folder: Path, items: Sequence[Dataset]) -> Iterator[Oracle]:
-    """Run wlmscpfs on the items: one file each, in a folder named as the AE title, beside the lockfile it insists on."""
+    """Run wlmscpfs on the items: a file each, in a folder named as the AE title, beside the lockfile it insists on."""
     worklist = folder / AET
     worklist.mkdir(parents=True)
     (worklist / "lockfile").touch()
