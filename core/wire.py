@@ -117,9 +117,9 @@ class Merge(Shape):
 
 
 class NewExam(Shape):
-    """An exam to register, with the visit and request it comes by."""
+    """An exam to register, with the visit and request it comes by; `patient` is left out in a Registration."""
 
-    patient: Number
+    patient: Number = ""
     procedure: Short
     visit: VisitKind = VisitKind.OUTPATIENT
     visit_number: Short = ""

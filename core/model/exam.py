@@ -122,6 +122,7 @@ class Step(SQLModel, table=True):
     finished_at: datetime | None = moment()
     started_by: str = ""
     reason: str = ""  # why discontinued or not done
+    added_at: datetime | None = moment()  # of a step added after registration
 
 
 class Check(SQLModel, table=True):

@@ -800,6 +800,7 @@ def upgrade() -> None:
         sa.Column("finished_at", core.model.columns.UtcTime(), nullable=True),
         sa.Column("started_by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("reason", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("added_at", core.model.columns.UtcTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["exam_id"],
             ["exam.id"],
