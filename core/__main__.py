@@ -124,7 +124,8 @@ def _staff_add(given: Settings, arguments: Arguments) -> None:
     with records.writing() as work:
         staff = staffing.add(
             work, _operator(given), arguments.name, [Role(role) for role in arguments.role],
-            full_name=arguments.full_name, site=arguments.site, specialty=arguments.specialty, password_hash=hashed, key=key,
+            full_name=arguments.full_name, site=arguments.site, specialty=arguments.specialty,
+            password_hash=hashed, key=key,
         )  # fmt: skip
         shape = staffing.shape(staff)
     _say(arguments, shape, f"{shape.username} added as {', '.join(shape.roles)}")

@@ -10,6 +10,8 @@ from core.vocabulary import OPERATION_TITLES, RIGHTS, Extent, Operation, Role, e
 
 
 class ActorKind(StrEnum):
+    """What kind of caller asks."""
+
     PERSON = auto()
     DEVICE = auto()
     OPERATOR = auto()  # someone at photopeakd's own command line

@@ -48,7 +48,8 @@ class FolderLock:
             self._file.seek(0)
             holder = self._file.read().strip() or "unknown"
             self._file.close()
-            msg = f"a photopeakd (process {holder}) already serves {self._path.parent}: stop it first, or give another --data"
+            folder = self._path.parent
+            msg = f"a photopeakd (process {holder}) already serves {folder}: stop it first, or give another --data"
             raise Refused(msg) from error
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
@@ -70,15 +71,21 @@ def open_records(settings: Settings) -> Records:
     """Open the database, bring its tables up to date, and make sure the first site and catalogue are there."""
     make_folder(settings)
     records = Records(settings.database_url, new_uid=generate_uid)
-    if not records.at_head():
-        records.migrate()
-    with records.reading() as work:
-        new = work.session.get(Site, settings.site) is None
-    if new:
-        with records.writing() as work:
-            work.add(Site(code=settings.site, name=settings.site_name))
-            registration.stock_catalogue(work, settings.site)
+    with (settings.data / "first.lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)  # two commands on an empty folder: one makes the tables, the other waits
+        if not records.at_head():
+            records.migrate()
+        _make_first_site(settings, records)
     return records
+
+
+def _make_first_site(settings: Settings, records: Records) -> None:
+    with records.reading() as work:
+        if work.session.get(Site, settings.site):
+            return
+    with records.writing() as work:
+        work.add(Site(code=settings.site, name=settings.site_name))
+        registration.stock_catalogue(work, settings.site)
 
 
 def sign_ins(settings: Settings, records: Records) -> SignIns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from platformdirs import user_data_path
 from core.errors import Invalid
 
 FILE_NAME = "photopeak.toml"
+_LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Settings:
 def address(text: str) -> tuple[str, int]:
     """Split HOST:PORT; an IPv6 host stands in brackets."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdigit() or int(port) > _LAST_PORT:
         msg = f"'{text}' is not an address: write HOST:PORT, such as 127.0.0.1:11180"
         raise Invalid(msg)
     return host.strip("[]"), int(port)
@@ -69,10 +70,10 @@ def address(text: str) -> tuple[str, int]:
 def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
     """Settings from `photopeak.toml`, then PHOTOPEAK_*, then `flags` (None means not given)."""
     given = {name: value for name, value in flags.items() if value is not None}
-    data = Path(str(given.pop("data", None) or environment.get("PHOTOPEAK_DATA") or user_data_path("photopeak")))
-    settings = replace(Settings(data=data.expanduser().absolute()), **_from_file(data / FILE_NAME))
-    settings = replace(settings, **_from_environment(environment))
-    return replace(settings, **{k: _typed(k, v) for k, v in given.items() if k in _TYPES})
+    named = str(given.pop("data", None) or environment.get("PHOTOPEAK_DATA") or user_data_path("photopeak"))
+    data = Path(named).expanduser().absolute()
+    from_flags = {name: _typed(name, value) for name, value in given.items() if name in _TYPES}
+    return Settings(data=data, **{**_from_file(data / FILE_NAME), **_from_environment(environment), **from_flags})
 
 
 _TYPES = {field.name: field.type for field in fields(Settings) if field.name != "data"}
@@ -100,7 +101,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return {name: _typed(name, value) for name, value in named.items()}
 
 
-def _typed(name: str, value: object) -> object:
+def _typed(name: str, value: object) -> Any:  # noqa: ANN401 - one of the settings' types
     """Turn a written value into the setting's own type."""
     wanted = _TYPES[name]
     try:
@@ -110,7 +111,7 @@ def _typed(name: str, value: object) -> object:
                 if isinstance(value, bool)
                 else {"1": True, "true": True, "0": False, "false": False}[str(value).lower()]
             )
-        return {"int": int, "float": float, "str": str}[str(wanted)](value)  # type: ignore[operator]
+        return {"int": int, "float": float, "str": str}[str(wanted)](value)
     except (KeyError, ValueError, TypeError) as error:
         msg = f"{name} = {value!r} is not a {wanted}"
         raise Invalid(msg) from error

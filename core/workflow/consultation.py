@@ -82,9 +82,8 @@ def queue(work: Work, actor: Actor, states: list[ConsultationState]) -> list[wir
     found = select(Consultation).where(Consultation.site == actor.site, col(Consultation.state).in_(wanted))
     if access.reach(actor, Operation.FIND) is Extent.OWN:
         found = found.join(Exam, col(Exam.id) == Consultation.exam_id).where(Exam.assigned_to == actor.name)
-    rows = work.session.exec(
-        found.order_by(col(Consultation.scheduled_at).is_(None), Consultation.scheduled_at, Consultation.id)
-    )  # type: ignore[arg-type]
+    by_time = (col(Consultation.scheduled_at).is_(None), col(Consultation.scheduled_at), col(Consultation.id))
+    rows = work.session.exec(found.order_by(*by_time))
     return [shape(work, row) for row in rows.all()]
 
 

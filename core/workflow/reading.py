@@ -115,7 +115,7 @@ def _pass_lock(work: Work, actor: Actor, exam: Exam, form: wire.OpenReport) -> s
 def _why(exam: Exam, reason: LockReason) -> str:
     if reason is LockReason.CONFLICTING:
         return f"images sent for {exam.accession} contradict it: have them put right on the filing page first"
-    return f"there are no images of {exam.accession}: a report needs images. Tell the technologist, or check the unfiled list"
+    return f"there are no images of {exam.accession}, and a report needs them: tell the technologist, or look at the unfiled"
 
 
 def _take(work: Work, actor: Actor, exam: Exam, form: wire.OpenReport, desk: Desk) -> Lease:
