@@ -37,7 +37,7 @@ class SopClass:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service class: its SOP Classes, our role in it, and the transfer syntaxes we propose or accept, best first."""
+    """A service class: its SOP Classes, our role in it, and the transfer syntaxes proposed or accepted, best first."""
 
     name: str
     part: str
@@ -231,7 +231,7 @@ def _opening(services: tuple[Service, ...]) -> Iterator[str]:
     for service in services:
         asks, answers = ("yes" if has else "no" for has in (service.as_scu, service.as_scp))
         yield f"| {service.name} | {asks} | {answers} | {len(service.classes)} | {service.part} |"
-    yield f"\nAE title PHOTOPEAK unless set otherwise; maximum PDU length {MAXIMUM_PDU} bytes; DICOM application context"
+    yield f"\nAE title PHOTOPEAK unless set otherwise; maximum PDU length {MAXIMUM_PDU} bytes; application context"
     yield "1.2.840.10008.3.1.1.1; no extended negotiation. Unregistered callers may C-ECHO and C-STORE.\n"
 
 
@@ -263,5 +263,5 @@ def _charset_section() -> Iterator[str]:
     yield from (f"- {charset}" for charset in CHARSETS)
     yield ""
     yield "A device is answered in the character set of its request if that holds every text, else in the one it is"
-    yield "configured with, else in ISO_IR 192. A device configured as ASCII or Latin-1 gets the alphabetic group alone."
-    yield "Chinese names whose bytes contradict their label are shown by their bytes; the object itself stays as it came.\n"
+    yield "configured with, else in ISO_IR 192. One configured as ASCII or Latin-1 gets the alphabetic group alone."
+    yield "Chinese names whose bytes contradict their label are read by their bytes; the object stays as it came.\n"

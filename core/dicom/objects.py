@@ -415,7 +415,7 @@ _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b
 
 
 def _dataset_offset(head: bytes) -> int:
-    """Where the dataset begins: behind preamble and group 0002, which is walked since its stated length may be wrong."""
+    """Where the dataset begins: behind preamble and group 0002, walked since its stated length may be wrong."""
     at = 132 if head[128:132] == b"DICM" else 0
     while head[at : at + 2] == b"\x02\x00":
         if head[at + 4 : at + 6] in _LONG_VRS:

@@ -130,7 +130,7 @@ def _from_words(typed: str) -> PersonName:
         return PersonName(_latin(typed))
     ideographic = _chinese(NameGroup(own.group()))
     letters = (typed[: own.start()] + " " + typed[own.end() :]).strip(" ()/,")
-    return PersonName(_latin(letters) if letters else _pinyin(ideographic), ideographic)
+    return PersonName(_latin(letters, chinese=True) if letters else _pinyin(ideographic), ideographic)
 
 
 def _chinese(group: NameGroup) -> NameGroup:
@@ -161,15 +161,15 @@ def _capital(word: tuple[str, ...]) -> str:
     return "".join(spelled(syllable) for syllable in word).capitalize()
 
 
-def _latin(typed: str) -> NameGroup:
-    """Family and given name of letters: `Smith, John`, `John Smith`, `SMITH John`, `Zhang Wei`."""
+def _latin(typed: str, *, chinese: bool = False) -> NameGroup:
+    """Family and given name: `Smith, John`, `John Smith`, `SMITH John`, `Zhang Wei`; Chinese has the family first."""
     family, comma, given = typed.partition(",")
     if comma:
         return NameGroup(family.strip(), *given.split(maxsplit=1))
     words = (typed.title() if typed.islower() else typed).split()
     if len(words) < 2:  # noqa: PLR2004 - one word is a family name
         return NameGroup(*words)
-    if _family_first(words):
+    if chinese or _family_first(words):
         return NameGroup(words[0], _joined_given(words[1:]))
     return NameGroup(words[-1], words[0], " ".join(words[1:-1]))
 
