@@ -301,6 +301,7 @@ def _all_match(keys: Dataset, item: Dataset, table: Table, model: Model) -> bool
 
 
 def _key_matches(keys: Dataset, item: Dataset, tag: int, key: Key, model: Model) -> bool:
+    """Match any value asked with any value known; an empty one among several takes every value, as in DCMTK."""
     if key.matching is Matching.RETURN_ONLY:
         return True
     if key.matching is Matching.SEQUENCE:
@@ -310,7 +311,10 @@ def _key_matches(keys: Dataset, item: Dataset, tag: int, key: Key, model: Model)
         return True
     vr = dictionary_VR(tag)
     known = _texts(item, tag)
-    return any(_value_matches(one, it, vr, key.matching, folds=model.folds_names) for one in asked for it in known)
+    gap = key.matching is not Matching.UID_LIST and len(asked) < len(_values(keys, tag)[1])
+    return any(
+        gap or _value_matches(one, it, vr, key.matching, folds=model.folds_names) for one in asked for it in known
+    )
 
 
 def _is_universal(asked: list[str], key: Key) -> bool:
