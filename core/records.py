@@ -39,9 +39,10 @@ class Work:
         self.new_uid = new_uid
 
     def add(self, *rows: Any) -> None:  # noqa: ANN401 - any table's row
-        """Add rows and give them their ids."""
-        self.session.add_all(rows)
-        self.session.flush()
+        """Add rows in the order given, so that each finds what it refers to, and give them their ids."""
+        for row in rows:
+            self.session.add(row)
+            self.session.flush()
 
     def tell(self, site: str, kind: str, subject: str, **data: object) -> None:
         """Write news into the outbox: numbers and states, never a name."""
@@ -78,7 +79,7 @@ class Records:
         """Open a unit of work on one consistent view that changes nothing."""
         with Session(self._engine, expire_on_commit=False) as session:
             yield Work(session, self._clock(), self._new_uid)
-            session.rollback()
+            session.expunge_all()  # rows keep what was read; a rollback would empty them
 
     def wait_for_news(self, seconds: float) -> None:
         """Sleep until this process has committed something, at most `seconds`."""

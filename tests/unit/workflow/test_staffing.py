@@ -1,0 +1,137 @@
+"""Staff and sign-in: closed by default, ended by time, by the owner, and by the administrator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import argon2
+import pytest
+from sqlmodel import select
+
+from core import access
+from core.errors import Forbidden, Invalid, Refused, Unauthenticated
+from core.model import Session, Site, Staff
+from core.records import Records
+from core.vocabulary import Role
+from core.workflow import staffing
+from core.workflow.staffing import SignIns
+
+OPERATOR = access.operator("root", "MAIN")
+HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sign_ins(tmp_path: Path, clock: Clock) -> Iterator[SignIns]:
+    records = Records(f"sqlite:///{tmp_path / 'staff.sqlite'}", clock=clock, new_uid=lambda: "1.2.3")
+    records.migrate()
+    with records.writing() as work:
+        work.add(Site(code="MAIN"))
+        hashed = staffing.hashed(HASHER, "a long password")
+        staffing.add(work, OPERATOR, "wang.li", [Role.CLERK], password_hash=hashed)
+    yield SignIns(records, HASHER, timedelta(hours=1), timedelta(hours=10))
+    records.close()
+
+
+def test_a_token_says_who_one_is(sign_ins: SignIns) -> None:
+    token = sign_ins.sign_in("wang.li", "a long password")
+    actor = sign_ins.who(token.token)
+    assert (actor.name, actor.roles, actor.site) == ("wang.li", {Role.CLERK}, "MAIN")
+
+
+@pytest.mark.parametrize(("name", "password"), [("wang.li", "wrong password"), ("nobody", "a long password"), ("", "")])
+def test_a_wrong_name_and_a_wrong_password_are_told_alike(sign_ins: SignIns, name: str, password: str) -> None:
+    with pytest.raises(Unauthenticated, match="name or password is wrong"):
+        sign_ins.sign_in(name, password)
+
+
+def test_neither_token_nor_password_is_stored(sign_ins: SignIns) -> None:
+    token = sign_ins.sign_in("wang.li", "a long password").token
+    with sign_ins.records.reading() as work:
+        stored = work.session.exec(select(Session)).one().token_sha256 + (
+            work.session.exec(select(Staff)).one().password_hash or ""
+        )
+    assert token not in stored
+    assert "a long password" not in stored
+
+
+def test_a_sign_in_unused_for_long_ends(sign_ins: SignIns, clock: Clock) -> None:
+    token = sign_ins.sign_in("wang.li", "a long password").token
+    for _ in range(3):
+        clock.now += timedelta(minutes=50)
+        sign_ins.who(token)
+    clock.now += timedelta(minutes=61)
+    with pytest.raises(Unauthenticated):
+        sign_ins.who(token)
+
+
+def test_a_sign_in_ends_after_its_longest_time_though_used(sign_ins: SignIns, clock: Clock) -> None:
+    token = sign_ins.sign_in("wang.li", "a long password").token
+    for _ in range(11):
+        clock.now += timedelta(minutes=50)
+        sign_ins.who(token)
+    clock.now += timedelta(minutes=55)
+    with pytest.raises(Unauthenticated):
+        sign_ins.who(token)
+
+
+def test_signing_out_and_disabling_end_a_sign_in_at_once(sign_ins: SignIns) -> None:
+    first, second = (sign_ins.sign_in("wang.li", "a long password").token for _ in range(2))
+    sign_ins.sign_out(first)
+    with pytest.raises(Unauthenticated):
+        sign_ins.who(first)
+    with sign_ins.records.writing() as work:
+        staffing.change(work, OPERATOR, "wang.li", enabled=False)
+    with pytest.raises(Unauthenticated):
+        sign_ins.who(second)
+
+
+def test_a_signature_needs_ones_own_password(sign_ins: SignIns) -> None:
+    actor = sign_ins.who(sign_ins.sign_in("wang.li", "a long password").token)
+    sign_ins.confirm(actor, "a long password")
+    with pytest.raises(Refused, match="nothing was signed"):
+        sign_ins.confirm(actor, "not it")
+
+
+def test_only_an_administrator_changes_the_staff_list(sign_ins: SignIns) -> None:
+    clerk = sign_ins.who(sign_ins.sign_in("wang.li", "a long password").token)
+    with sign_ins.records.writing() as work, pytest.raises(Forbidden):
+        staffing.change(work, clerk, "wang.li", roles=[Role.ADMIN])
+
+
+def test_there_is_no_account_without_password_or_key(sign_ins: SignIns) -> None:
+    with sign_ins.records.writing() as work, pytest.raises(Invalid, match="needs a password or a key"):
+        staffing.add(work, OPERATOR, "new", [Role.ADMIN])
+    with pytest.raises(Invalid, match="too short"):
+        staffing.hashed(HASHER, "short")
+
+
+def test_a_form_draft_is_its_owners_alone(sign_ins: SignIns) -> None:
+    with sign_ins.records.writing() as work:
+        hashed = staffing.hashed(HASHER, "another password")
+        staffing.add(work, OPERATOR, "zhao", [Role.CLERK], password_hash=hashed)
+    wang = sign_ins.who(sign_ins.sign_in("wang.li", "a long password").token)
+    zhao = sign_ins.who(sign_ins.sign_in("zhao", "another password").token)
+    with sign_ins.records.writing() as work:
+        staffing.save_draft(work, wang, "registration", {"name": "Zh"})
+        staffing.save_draft(work, wang, "registration", {"name": "Zhang"})
+    with sign_ins.records.reading() as work:
+        assert staffing.draft(work, wang, "registration") == {"name": "Zhang"}
+        assert staffing.draft(work, zhao, "registration") == {}
+    with sign_ins.records.writing() as work:
+        staffing.save_draft(work, wang, "registration", {})
+        assert staffing.draft(work, wang, "registration") == {}
