@@ -16,13 +16,17 @@ from pydicom import DataElement, Dataset
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 from core.dicom.information_models import LEVELS, UNIQUE_KEYS, Key, Matching, Model, Table
 
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, NotImplementedError, struct.error)
+UNREADABLE = (
+    *(ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, NotImplementedError),
+    *(struct.error, BytesLengthException),
+)
 """What pydicom raises on elements whose bytes contradict their value representation."""
 
 SPECIFIC_CHARACTER_SET = 0x00080005

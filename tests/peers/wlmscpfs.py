@@ -48,7 +48,7 @@ def wlmscpfs(folder: Path, items: Sequence[Dataset]) -> Iterator[Oracle]:
         item.save_as(worklist / f"{number:04}.wl", implicit_vr=False, little_endian=True, enforce_file_format=False)
     program = shutil.which("wlmscpfs")
     assert program, "wlmscpfs is not installed"
-    port = _free_port()
+    port = free_port()
     log = (folder / "wlmscpfs.log").open("w")
     process = subprocess.Popen(
         [program, "-v", "-csk", "-s", "-dfp", str(folder), str(port)], stdout=log, stderr=subprocess.STDOUT
@@ -62,7 +62,7 @@ def wlmscpfs(folder: Path, items: Sequence[Dataset]) -> Iterator[Oracle]:
         log.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -139,7 +139,7 @@ def _bent(chance: random.Random, like: Dataset, keyword: str) -> str:
         (
             *(value, value, value, value + " ", value.swapcase(), "", "*", "**", "?", "?*", "*?", "nothing like it"),
             *(value[:cut] + "*", "*" + value[cut:], value[:cut] + "*" + value[cut + 1 :], f"*{value[:cut]}*"),
-            *(_with_question_mark(value, cut), value + "?", value + "\\" + "other", "other\\" + value),
+            *(_with_question_mark(value, cut), value + "?", value + "\\" + "OTHER", "OTHER\\" + value),
         )
     )
 

@@ -197,6 +197,7 @@ def test_wild_cards_mean_what_a_plain_definition_says(pattern: str, text: str) -
 KEYS = sorted({*WORKLIST.levels[""], *STUDY_ROOT.levels["STUDY"], *STUDY_ROOT.levels["IMAGE"]})
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom warns of such bytes, and goes on
 @given(st.sampled_from(KEYS), st.sampled_from(["LO", "DA", "UI", "SQ", "US", "UN", "PN", None]), st.binary(max_size=40))
 def test_no_key_however_wrong_raises(tag: int, vr: str | None, value: bytes) -> None:
     keys = dataset(QueryRetrieveLevel="IMAGE")
