@@ -39,12 +39,15 @@ from core.vocabulary import (
     REPORT_SIGNED,
     STEP_AFTER,
     STEP_ENDED,
+    Charge,
     Evidence,
     ExamState,
     ImagesState,
     LockReason,
     ReportState,
     StepState,
+    Urgency,
+    VisitKind,
     may_follow,
 )
 
@@ -80,15 +83,37 @@ def find_exam(work: Work, reference: str, site: str) -> Exam:
 
 def _exams_of_patient(work: Work, number: str, site: str) -> Sequence[Exam]:
     """Return the open exams of the patient with this number, or all when none is open."""
-    found = select(Exam).join(Patient, col(Patient.id) == Exam.patient_id)
-    exams = work.session.exec(found.where(Patient.site == site, Patient.number == number)).all()
+    patient = work.session.exec(select(Patient.id).where(Patient.site == site, Patient.number == number)).first()
+    found = select(Exam).where(col(Exam.patient_id).in_(one_person(work, patient))).order_by(col(Exam.id))
+    exams = work.session.exec(found).all() if patient else []
     still_open = [exam for exam in exams if exam.state not in EXAM_CLOSED and exam.state != ExamState.REPORTED]
     return still_open or exams
 
 
+def one_person(work: Work, patient_id: int | None) -> set[int]:
+    """Return the ids of every record merged with this one, itself included: one person, several records."""
+    ids, frontier = {survivor_id(work, patient_id)}, {survivor_id(work, patient_id)}
+    while frontier:
+        merged = work.session.exec(select(Patient.id).where(col(Patient.merged_into).in_(frontier)))
+        frontier = {found for found in merged if found is not None} - ids
+        ids |= frontier
+    return ids
+
+
+def survivor_id(work: Work, patient_id: int | None) -> int:
+    """Return the id of the record this one was merged into in the end; itself when it was not merged."""
+    patient = work.session.get(Patient, patient_id)
+    if patient is None:
+        msg = "the patient's record is not there any more: search again"
+        raise NotFound(msg)
+    return survivor_id(work, patient.merged_into) if patient.merged_into else patient.id or 0
+
+
 def steps_of(work: Work, exam: Exam) -> list[Step]:
     """Return the exam's steps in their order."""
-    return list(work.session.exec(select(Step).where(Step.exam_id == exam.id).order_by(col(Step.position))))
+    return list(
+        work.session.exec(select(Step).where(Step.exam_id == exam.id).order_by(col(Step.position), col(Step.id)))
+    )
 
 
 # -- moving ----------------------------------------------------------------------------------------------------------
@@ -109,9 +134,11 @@ def move_step(
         msg = f"step {step.name or step.sps_id} of {exam.accession} is {now}: it cannot become {to}"
         raise Refused(msg)
     if to is StepState.NOT_DONE and _has_images(work, exam, step):
-        msg = f"{exam.accession} has images: a step with images was done. Finish it, or discontinue it, or unfile the images first"
+        msg = f"{exam.accession} has images, so the step was done: finish or discontinue it, or unfile the images first"
         raise Refused(msg)
     step.state = to
+    if to not in STEP_ENDED:
+        step.finished_at, step.reason = None, ""
     if to in _MOMENT_OF:
         setattr(step, _MOMENT_OF[to], at or work.now)
     step.reason = reason or step.reason
@@ -139,7 +166,7 @@ def close(work: Work, exam: Exam, to: ExamState, reason: str) -> None:
         msg = f"{exam.accession} has {exam.images_received} images: unfile them first, or finish the exam"
         raise Refused(msg)
     _move(work, exam, to)
-    exam.closed_at, exam.closed_reason = work.now, reason
+    exam.closed_reason = reason
     for step in steps_of(work, exam):
         if StepState(step.state) not in STEP_ENDED:
             step.state, step.finished_at, step.reason = StepState.NOT_DONE, work.now, reason
@@ -156,8 +183,6 @@ def reopen(work: Work, exam: Exam) -> None:
         if step.state == StepState.NOT_DONE:
             step.state, step.finished_at, step.reason = StepState.SCHEDULED, None, ""
             work.session.add(step)
-    exam.closed_at, exam.closed_reason = None, ""
-    work.session.flush()
     settle(work, exam, reopened=True)
 
 
@@ -181,17 +206,16 @@ def _move(work: Work, exam: Exam, to: ExamState) -> None:
         msg = f"{exam.accession} is {now}: it cannot become {to}"
         raise Refused(msg)
     exam.state = to
+    exam.closed_at = work.now if to in EXAM_CLOSED else None
+    exam.closed_reason = "" if to not in EXAM_CLOSED else exam.closed_reason
     work.session.add(exam)
 
 
 def _state(work: Work, exam: Exam, steps: Sequence[Step]) -> ExamState:
     """Work out the state an exam is in from what is on record."""
-    report = work.session.exec(select(Report.state).where(Report.exam_id == exam.id)).first()
+    if _signed(work, exam) and not _added_after_signing(work, exam, steps):
+        return ExamState.REPORTED
     ended = bool(steps) and all(step.state in STEP_ENDED for step in steps)
-    if report in REPORT_SIGNED and ended:
-        return ExamState.REPORTED
-    if report in REPORT_SIGNED and not _added_after_signing(work, exam, steps):
-        return ExamState.REPORTED
     if ended and all(step.state == StepState.NOT_DONE for step in steps):
         return ExamState.NOT_DONE
     if exam.images_state == ImagesState.COMPLETE or (ended and exam.evidence != Evidence.IMAGES):
@@ -204,6 +228,11 @@ def _state(work: Work, exam: Exam, steps: Sequence[Step]) -> ExamState:
     return _before_images(exam)
 
 
+def _signed(work: Work, exam: Exam) -> bool:
+    state = work.session.exec(select(Report.state).where(Report.exam_id == exam.id)).first()
+    return state in REPORT_SIGNED
+
+
 def _before_images(exam: Exam) -> ExamState:
     if exam.protocolled_at:
         return ExamState.PROTOCOLLED
@@ -211,26 +240,27 @@ def _before_images(exam: Exam) -> ExamState:
 
 
 def _added_after_signing(work: Work, exam: Exam, steps: Sequence[Step]) -> bool:
-    """Whether a step planned after the signature still waits: it reopens the exam."""
+    """Whether a step added after the signature is unreported: it reopens the exam and leads to an addendum."""
     signed = select(func.max(ReportVersion.signed_at)).join(Report, col(Report.id) == ReportVersion.report_id)
     at = work.session.exec(signed.where(Report.exam_id == exam.id)).one()
-    return any(step.planned_at and at and step.planned_at > at and step.state not in STEP_ENDED for step in steps)
+    return any(step.added_at and at and step.added_at > at and step.state != StepState.NOT_DONE for step in steps)
 
 
 def count_images(work: Work, exam: Exam, steps: Sequence[Step]) -> None:
     """Count what is filed to the exam against what is due: original frames where protocol or vectors tell."""
-    counted = select(
-        func.count(), func.sum(Image.frames), func.sum(Image.due_frames), func.count(col(Image.due_frames)),
-        func.min(Image.received_at), func.max(Image.received_at),
-    ).join(Batch, col(Batch.id) == Image.batch_id).where(Batch.exam_id == exam.id)  # fmt: skip
-    instances, frames, due, with_vectors, first, last = work.session.exec(counted.where(col(Image.counted))).one()
+    theirs = (col(Batch.exam_id) == exam.id, col(Image.counted))
+    sums = select(func.count(), func.sum(Image.frames), func.sum(Image.due_frames), func.count(col(Image.due_frames)))
+    filed = sums.select_from(Image).join(Batch, col(Batch.id) == Image.batch_id).where(*theirs)
+    instances, frames, due, with_vectors = work.session.exec(filed).one()
+    times = select(func.min(Image.received_at), func.max(Image.received_at)).select_from(Image)
+    first, last = work.session.exec(times.join(Batch, col(Batch.id) == Image.batch_id).where(*theirs)).one()
     uncounted = select(func.count()).select_from(Image).join(Batch, col(Batch.id) == Image.batch_id)
     exam.images_uncounted = work.session.exec(uncounted.where(Batch.exam_id == exam.id, ~col(Image.counted))).one()
     protocol = _expected_by_protocol(steps)
     in_frames = protocol is not None or (instances > 0 and with_vectors == instances)
     exam.images_unit = "frames" if in_frames else "instances"
     exam.images_received = int(frames or 0) if in_frames else instances
-    exam.images_expected = protocol if protocol is not None else (int(due) if in_frames else None)
+    exam.images_expected = protocol if protocol is not None else (int(due or 0) if in_frames else None)
     exam.first_image_at, exam.last_image_at = first, last
     exam.images_state = _images_state(work, exam, steps, told_by_protocol=protocol is not None)
     work.session.add(exam)
@@ -284,8 +314,8 @@ def procedure_of(work: Work, exam: Exam) -> Procedure | None:
 def _told(work: Work, exam: Exam) -> None:
     work.session.add(exam)
     work.tell(
-        exam.site, "exam", exam.accession, state=exam.state, images=exam.images_received, images_state=exam.images_state,
-        assigned_to=exam.assigned_to, device=exam.device,
+        exam.site, "exam", exam.accession, state=exam.state, images=exam.images_received,
+        images_state=exam.images_state, assigned_to=exam.assigned_to, device=exam.device,
     )  # fmt: skip
 
 
@@ -313,7 +343,7 @@ class _Gathered:
         self.now = work.now
         session, ids = work.session, [exam.id for exam in exams]
         people = {exam.patient_id for exam in exams}
-        self.patients = {p.id: p for p in session.exec(select(Patient).where(col(Patient.id).in_(people)))}
+        self.patients = _survivors(work, people)
         self.visits = {
             v.id: v for v in session.exec(select(Visit).where(col(Visit.id).in_({e.visit_id for e in exams})))
         }
@@ -337,10 +367,8 @@ class _Gathered:
             self.studies[exam_id].append(uid)
         self._gather_doses(work)
         self._gather_step_images(work, ids)
-        others = (
-            select(Exam.patient_id, func.count()).where(col(Exam.patient_id).in_(people)).group_by(col(Exam.patient_id))
-        )
-        self.exam_counts: dict[int, int] = dict(session.exec(others).all())
+        others = select(Exam.patient_id, func.count()).where(col(Exam.patient_id).in_(people))
+        self.exam_counts = dict(session.exec(others.group_by(col(Exam.patient_id))).all())
         self.namesakes = _namesakes_today(work, list(self.patients.values()))
 
     def _gather_doses(self, work: Work) -> None:
@@ -375,11 +403,12 @@ class _Gathered:
             patient_name_ideographic=patient.name_ideographic, patient_birth_date=patient.birth_date,
             patient_sex=patient.sex, same_name_today=patient.id in self.namesakes, request_number=request.number,
             procedure=exam.procedure, procedure_name=entry.name if entry else exam.procedure, modality=exam.modality,
-            visit=visit.kind, urgency=exam.urgency, state=exam.state, registered_at=wire.local(exam.registered_at),
+            visit=VisitKind(visit.kind), urgency=Urgency(exam.urgency),
+            state=ExamState(exam.state), registered_at=wire.local(exam.registered_at),
             booked_at=_local(exam.booked_at), arrived_at=_local(exam.arrived_at), assigned_to=exam.assigned_to,
             protocolled_by=exam.protocolled_by, plan=exam.plan, device=exam.device,
             study_instance_uid=exam.study_instance_uid, studies=self.studies[exam.id], evidence=exam.evidence,
-            charge=request.charge, complaint=request.complaint, diagnosis=request.diagnosis, lab=request.lab,
+            charge=Charge(request.charge), complaint=request.complaint, diagnosis=request.diagnosis, lab=request.lab,
             from_department=request.from_department or visit.from_department, referrer=request.referrer,
             weight_kg=visit.weight_kg, height_cm=visit.height_cm, infection=visit.infection,
             steps=[self._step(step, alone=len(steps) == 1, exam=exam) for step in steps],
@@ -391,7 +420,7 @@ class _Gathered:
     def _step(self, step: Step, *, alone: bool, exam: Exam) -> wire.Step:
         images = exam.images_received if alone else self.step_images.get(step.id, 0)
         return wire.Step(
-            id=step.id or 0, sps_id=step.sps_id, name=step.name, state=step.state, devices=step.devices,
+            id=step.id or 0, sps_id=step.sps_id, name=step.name, state=StepState(step.state), devices=step.devices,
             planned_at=_local(step.planned_at), window_minutes=step.window_minutes, arrived_at=_local(step.arrived_at),
             injected_at=_local(step.injected_at), started_at=_local(step.started_at),
             finished_at=_local(step.finished_at), images=images, expected=step.expected_frames, reason=step.reason,
@@ -454,6 +483,16 @@ def _check(check: Check) -> wire.Check:
         by=check.by,
         at=_local(check.at),
     )
+
+
+def _survivors(work: Work, ids: set[int]) -> dict[int, Patient]:
+    """Return the record that speaks for each of the patients: its own, or that it was merged into."""
+    found = {p.id or 0: p for p in work.session.exec(select(Patient).where(col(Patient.id).in_(ids)))}
+    for patient_id, patient in found.items():
+        if patient.merged_into:
+            survivor = work.session.get(Patient, survivor_id(work, patient_id))
+            found[patient_id] = survivor or patient
+    return found
 
 
 def _namesakes_today(work: Work, patients: list[Patient]) -> set[int | None]:

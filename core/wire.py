@@ -12,6 +12,7 @@ from core.vocabulary import (
     BirthDateKnown,
     Charge,
     ConsultationState,
+    Evidence,
     ExamState,
     IdentifierKind,
     Identity,
@@ -394,6 +395,37 @@ class Procedure(Shape):
     report_template: str = ""
     standing_device: str = ""
     standing_plan: str = ""
+
+
+class CatalogueStep(Shape):
+    name: Short
+    after_minutes: Annotated[int, Field(ge=0, lt=100_000)] = 0
+    window_minutes: Annotated[int, Field(ge=0, lt=100_000)] | None = None
+    duration_minutes: Annotated[int, Field(gt=0, lt=10_000)] = 30
+    expected_frames: Annotated[int, Field(ge=0, lt=1_000_000)] | None = None
+    dose: Annotated[int, Field(gt=0, lt=100)] = 1  # steps of one number share an administration
+
+
+class ProcedureChange(Shape):
+    """Fields of a catalogue entry to change; those left None stay."""
+
+    name: Short | None = None
+    name_zh: Short | None = None
+    modality: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,16}$")] | None = None
+    body_part: Short | None = None
+    specialty: Short | None = None
+    radiopharmaceutical: Short | None = None
+    usual_activity_mbq: Megabecquerels | None = None
+    uptake_minutes: Annotated[int, Field(ge=0, lt=100_000)] | None = None
+    duration_minutes: Annotated[int, Field(gt=0, lt=10_000)] | None = None
+    steps: Annotated[list[CatalogueStep], Field(min_length=1, max_length=50)] | None = None
+    checks: list[Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,32}$")]] | None = None
+    evidence: Evidence | None = None
+    report_within_minutes: Annotated[int, Field(gt=0, lt=1_000_000)] | None = None
+    report_template: Short | None = None
+    standing_device: Annotated[str, StringConstraints(strip_whitespace=True, max_length=16)] | None = None
+    standing_plan: Long | None = None
+    enabled: bool | None = None
 
 
 # -- images and filing -----------------------------------------------------------------------------------------------
