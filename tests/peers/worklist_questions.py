@@ -6,6 +6,7 @@ What DCMTK 3.6.7 does otherwise than the standard or than we mean to, and how it
 - It compares bytes, so `?` takes a third of an ideograph (UTF-8); we compare characters. A question with `?` in a name
   is compared on the items with plain names.
 - It refuses a whole query for a lower-case letter in a CS key (`nm`); we find nothing. Refused counts as nothing found.
+- It refuses a CS key of several values; we take either. No question asks a CS key so.
 - It says Pregnancy Status 4 (unknown) where an item has none; we say zero length.
 - It answers an empty sequence key with zero-length attributes the item has not; we answer with the item's own.
 """
@@ -139,9 +140,13 @@ def _bent(chance: random.Random, like: Dataset, keyword: str) -> str:
         (
             *(value, value, value, value + " ", value.swapcase(), "", "*", "**", "?", "?*", "*?", "nothing like it"),
             *(value[:cut] + "*", "*" + value[cut:], value[:cut] + "*" + value[cut + 1 :], f"*{value[:cut]}*"),
-            *(_with_question_mark(value, cut), value + "?", value + "\\" + "OTHER", "OTHER\\" + value),
+            *(_with_question_mark(value, cut), value + "?", *_several(value, keyword)),
         )
     )
+
+
+def _several(value: str, keyword: str) -> tuple[str, ...]:
+    return () if dictionary_VR(keyword) == "CS" else (value + "\\OTHER", "OTHER\\" + value)
 
 
 def _with_question_mark(value: str, cut: int) -> str:
