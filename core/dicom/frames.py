@@ -141,7 +141,9 @@ def image_type(dataset: Dataset) -> str:
 
 def _held(dataset: Dataset) -> int:
     """Frames that are really there: the number stated, but no more than native pixel data have bytes for."""
-    stated = _whole(dataset, "NumberOfFrames") or max((len(vector(dataset, axis.vector)) for axis in POINTED.values()), default=0)
+    stated = _whole(dataset, "NumberOfFrames") or max(
+        (len(vector(dataset, axis.vector)) for axis in POINTED.values()), default=0
+    )
     stated = stated or (1 if _whole(dataset, "Rows") is not None else 0)
     fitting = _fitting(dataset)
     return stated if fitting is None else min(stated, fitting)

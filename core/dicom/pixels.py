@@ -60,8 +60,8 @@ def frames_of(source: Source, wanted: Sequence[int] | None = None) -> Frames:
             return _decoded(source, wanted)
     except Undecodable:
         raise
-    except Exception as error:
-        raise Undecodable(f"the pixels cannot be decoded ({type(error).__name__}): {_first_line(error)}; {_ADVICE}") from error
+    except Exception as error:  # noqa: BLE001 - pydicom and its plugins raise many kinds for a stranger's pixels
+        raise Undecodable(f"the pixels cannot be decoded, {_reason(error)}; {_ADVICE}") from error
 
 
 _ADVICE = "the object is kept as it came; look at it with another viewer or ask its device to send it uncompressed"
@@ -106,7 +106,9 @@ def _described(header: Dataset) -> int:
     """Check that the object describes pixels at all; give its number of frames."""
     missing = [name for name in ("Rows", "Columns", "BitsAllocated") if not header.get(name)]
     if missing:
-        raise Undecodable(f"the object has no picture ({', '.join(missing)} absent): it is a document, a report or a plan")
+        raise Undecodable(
+            f"the object has no picture ({', '.join(missing)} absent): it is a document, a report or a plan"
+        )
     if not header.get("PhotometricInterpretation"):
         header.PhotometricInterpretation = "RGB" if header.get("SamplesPerPixel") == 3 else "MONOCHROME2"  # noqa: PLR2004
     try:
@@ -138,8 +140,8 @@ def _can_decode(header: Dataset) -> None:
     except NotImplementedError:
         raise Undecodable(f"transfer syntax {syntax.name} holds no still images; {_ADVICE}") from None
     if not decoder.is_available:
-        needed = ", ".join(sorted({name for lacking in decoder.missing_dependencies for name in [lacking]}))
-        raise Undecodable(f"no decoder for {syntax.name} is installed (one of: {needed}); install one, or {_ADVICE}")
+        needed = ", ".join(sorted({lacking.split(" - ")[0] for lacking in decoder.missing_dependencies}))
+        raise Undecodable(f"no decoder for {syntax.name} is installed; install one of {needed}; {_ADVICE}")
 
 
 def _stored(source: Source, header: Dataset, total: int, chosen: tuple[int, ...]) -> NDArray[Any]:
@@ -151,14 +153,17 @@ def _stored(source: Source, header: Dataset, total: int, chosen: tuple[int, ...]
             pixel_array(_with_syntax(dataset, header), index=index) for index in chosen
         ]  # fmt: skip
     else:
-        parts = [pixel_array(_opened(source))] if whole else [pixel_array(_opened(source), index=index) for index in chosen]
+        parts = (
+            [pixel_array(_opened(source))] if whole else [pixel_array(_opened(source), index=index) for index in chosen]
+        )
     flat = 3 if _samples(header) > 1 else 2
     return np.concatenate([part if part.ndim > flat else part[None] for part in parts])
 
 
 def _reads_by_frame(source: Source, header: Dataset) -> bool:
-    """Whether pydicom can go to a frame in the file: the file has its meta header and a complete description."""
-    return bool(getattr(header, "file_meta", {}).get("TransferSyntaxUID")) and "PixelData" not in header and not isinstance(source, Dataset)
+    """Whether pydicom can go to a frame in the file: it has its meta header and is not deflated as a whole."""
+    named = bool(getattr(header, "file_meta", {}).get("TransferSyntaxUID"))
+    return named and not isinstance(source, Dataset) and not _syntax(header).is_deflated
 
 
 def _opened(source: Source) -> Path | io.BytesIO:
@@ -231,7 +236,9 @@ def _view_names(header: Dataset) -> dict[int, str]:
     detectors = _items(header, "DetectorInformationSequence")
     tomographic = "TOMO" in image_type(header)
     return {
-        number: "" if tomographic and len(detectors) == 1 else (f"detector {number}" if tomographic else _view_name(item, number))
+        number: ""
+        if tomographic and len(detectors) == 1
+        else (f"detector {number}" if tomographic else _view_name(item, number))
         for number, item in enumerate(detectors, 1)
     }
 
@@ -312,6 +319,12 @@ def _numbers(header: Dataset, name: str) -> list[float]:
     return numbers
 
 
-def _first_line(error: Exception) -> str:
-    """What a decoder said, without what it may quote of the object's values."""
-    return (str(error).splitlines() or [""])[0][:160]
+def _reason(error: Exception) -> str:
+    """What a decoder said, in few words and without what it may quote of the object's values."""
+    if isinstance(error, RuntimeError) and "plugins" in str(error):
+        return (
+            "none of the installed decoders can read this kind (pylibjpeg with its libjpeg and openjpeg, or gdcm, may)"
+        )
+    if "reshape" in str(error) or "shorter" in str(error) or "length of the pixel data" in str(error):
+        return "they are cut short"
+    return f"their description is broken ({type(error).__name__})"

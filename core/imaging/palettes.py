@@ -28,7 +28,7 @@ def _map(red: Corners, green: Corners, blue: Corners) -> NDArray[np.uint8]:
 
 
 def _steps(colours: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
-    table = np.array(colours, np.uint8)[np.arange(256) * len(colours) // 256]
+    table = np.array(colours, np.uint8)[np.minimum(np.arange(256) * len(colours) // 255, len(colours) - 1)]
     table.flags.writeable = False
     return table
 
