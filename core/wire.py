@@ -594,6 +594,14 @@ class ReportVersion(Shape):
     written_at: AwareDatetime
 
 
+class ReportPart(Shape):
+    """A section of a report; `starter` is offered, never filled in by itself."""
+
+    name: str
+    title: str
+    starter: str = ""
+
+
 class Report(Shape):
     accession: str
     state: ReportState
@@ -610,6 +618,9 @@ class Report(Shape):
     locked: bool = False
     lock_reason: LockReason | None = None
     comment: str = ""
+    parts: list[ReportPart] = []
+    override_reason: str = ""  # why a locked report was opened; printed
+    amend_reason: str = ""
     warnings: list[str] = []
     saved_at: AwareDatetime | None = None
     images_changed: list[dict[str, Any]] = []

@@ -29,6 +29,7 @@ from core.model import (
 )
 from core.records import Records, Work
 from core.vocabulary import (
+    EXAM_CLOSED,
     REPORT_AFTER,
     REPORT_SIGNED,
     ImagesState,
@@ -37,7 +38,7 @@ from core.vocabulary import (
     ReportState,
     may_follow,
 )
-from core.workflow import consultation
+from core.workflow import consultation, templates
 
 _LONGEST_TEXT = 100_000
 
@@ -69,6 +70,7 @@ def open_report(work: Work, actor: Actor, reference: str, form: wire.OpenReport,
     if report and report.state in REPORT_SIGNED:
         msg = f"the report of {exam.accession} is signed: amend it ('report amend {exam.accession} --reason TEXT')"
         raise Refused(msg)
+    _refuse_closed(exam)
     reason = _pass_lock(work, actor, exam, form)
     if report is None:
         report = Report(site=exam.site, exam_id=exam.id or 0, author=actor.name, created_at=work.now)
@@ -90,11 +92,18 @@ def amend(work: Work, actor: Actor, reference: str, form: wire.OpenReport, desk:
     if not form.reason:
         msg = f"say why the signed report of {exam.accession} is amended: give a reason"
         raise Invalid(msg)
+    report.override_reason = _pass_lock(work, actor, exam, form)
     _take(work, actor, exam, form, desk)
     report.amend_reason = form.reason
     work.add(report)
     audit.record(work, actor, "report.amend", exam.accession, reason=form.reason)
     return shape(work, exam, actor)
+
+
+def _refuse_closed(exam: Exam) -> None:
+    if exam.state in EXAM_CLOSED:
+        msg = f"{exam.accession} is {exam.state} and has no report: reopen the exam first"
+        raise Refused(msg)
 
 
 def _pass_lock(work: Work, actor: Actor, exam: Exam, form: wire.OpenReport) -> str:
@@ -115,7 +124,8 @@ def _pass_lock(work: Work, actor: Actor, exam: Exam, form: wire.OpenReport) -> s
 def _why(exam: Exam, reason: LockReason) -> str:
     if reason is LockReason.CONFLICTING:
         return f"images sent for {exam.accession} contradict it: have them put right on the filing page first"
-    return f"there are no images of {exam.accession}, and a report needs them: tell the technologist, or look at the unfiled"
+    why = f"there are no images of {exam.accession}, and a report needs them"
+    return f"{why}: tell the technologist, or look at the unfiled"
 
 
 def _take(work: Work, actor: Actor, exam: Exam, form: wire.OpenReport, desk: Desk) -> Lease:
@@ -214,6 +224,8 @@ def save(work: Work, actor: Actor, reference: str, form: wire.SaveReport, desk: 
     lease, report = _own_lease(work, actor, exam, form.fence), _written(work, exam)
     report.draft = {**_start(work, report), **form.text}
     report.draft_by, report.draft_saved_at = actor.name, work.now
+    if report.state == ReportState.DRAFT:
+        report.author = actor.name
     lease.expires_at = work.now + desk.lease
     work.add(report, lease)
     return shape(work, exam, actor)
@@ -221,8 +233,10 @@ def save(work: Work, actor: Actor, reference: str, form: wire.SaveReport, desk: 
 
 def _start(work: Work, report: Report) -> dict[str, object]:
     """Return the text writing starts from: the draft, else the last version's."""
-    if report.draft:
-        return dict(report.draft)
+    return dict(report.draft) if report.draft else _last_text(work, report)
+
+
+def _last_text(work: Work, report: Report) -> dict[str, object]:
     last = _last_version(work, report)
     return dict(last.text) if last else {}
 
@@ -237,8 +251,8 @@ def preliminary(work: Work, actor: Actor, reference: str, form: wire.Fenced) -> 
         raise Refused(msg)
     if report.state != ReportState.PRELIMINARY:
         _move(exam, report, ReportState.PRELIMINARY)
-    report.author = actor.name
-    _write_version(work, exam, report, ReportState.PRELIMINARY, author=actor.name)
+    reason = _reasons(report, "")
+    _write_version(work, exam, report, ReportState.PRELIMINARY, author=report.author, reason=reason)
     _let_go(work, lease)
     audit.record(work, actor, "report.preliminary", exam.accession, version=report.version)
     _told(work, exam)
@@ -275,8 +289,8 @@ def sign(work: Work, actor: Actor, reference: str, form: wire.Sign) -> wire.Repo
     _refuse_locked(exam, report)
     to = ReportState.AMENDED if _ever_signed(work, report) else ReportState.FINAL
     _move(exam, report, to)
-    reason = form.reason or report.amend_reason or report.override_reason
-    version = _write_version(work, exam, report, to, author=report.author or actor.name, reason=reason)
+    author = actor.name if report.amend_reason else report.author or actor.name
+    version = _write_version(work, exam, report, to, author=author, reason=_reasons(report, form.reason))
     version.signed_by, version.signed_at = actor.name, work.now
     version.images = _evidence(work, exam)
     version.sha256 = seal(exam.accession, version)
@@ -287,6 +301,12 @@ def sign(work: Work, actor: Actor, reference: str, form: wire.Sign) -> wire.Repo
     course.settle(work, exam)
     _told(work, exam)
     return shape(work, exam, actor)
+
+
+def _reasons(report: Report, said: str) -> str:
+    """Return why this version is written; that a lock was overridden is never left out."""
+    overridden = f"lock overridden: {report.override_reason}" if report.override_reason else ""
+    return "; ".join(filter(None, (said or report.amend_reason, overridden)))
 
 
 def _lease_to_sign(work: Work, actor: Actor, exam: Exam, report: Report, fence: int) -> Lease:
@@ -305,10 +325,13 @@ def withdraw(work: Work, actor: Actor, reference: str, form: wire.Withdraw) -> w
         msg = f"say why the report of {exam.accession} is withdrawn: give a reason"
         raise Invalid(msg)
     _move(exam, report, ReportState.WITHDRAWN)
+    report.draft = {}  # what is withdrawn is what was signed, not an amendment begun since
     version = _write_version(work, exam, report, ReportState.WITHDRAWN, author=actor.name, reason=form.reason)
     version.signed_by, version.signed_at = actor.name, work.now
     version.sha256 = seal(exam.accession, version)
     work.add(version)
+    if (lease := work.session.get(Lease, exam.id)) is not None:
+        _let_go(work, lease)
     audit.record(work, actor, "report.withdraw", exam.accession, reason=form.reason)
     course.settle(work, exam)
     _told(work, exam)
@@ -319,7 +342,8 @@ def seal(accession: str, version: ReportVersion) -> str:
     """Return the hash that covers a signed version: text, signer, moment, images and predecessor."""
     said = [
         accession, version.number, version.state, version.text, version.author, version.signed_by,
-        version.signed_at.isoformat() if version.signed_at else None, version.predecessor, version.reason, version.images,
+        version.signed_at.isoformat() if version.signed_at else None, version.predecessor, version.reason,
+        version.images,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
@@ -337,6 +361,7 @@ def _write_version(
         report_id=report.id or 0, number=report.version, state=state, text=text, author=author, reason=reason,
         predecessor=before.id if before else None, written_at=work.now,
     )  # fmt: skip
+    report.draft = {}
     work.add(version, report)
     return version
 
@@ -366,8 +391,12 @@ def _move(exam: Exam, report: Report, to: ReportState) -> None:
 
 
 def seen(work: Work, actor: Actor, reference: str) -> wire.Report:
-    """Note that the signer has seen how the images changed since the signature."""
+    """Note that the signer (or the head, in their place) has seen how the images changed since the signature."""
     exam = _exam(work, actor, reference, Operation.WRITE_REPORT)
+    report = _report(work, exam)
+    signed = _last_version(work, report, signed=True) if report else None
+    if signed and signed.signed_by != actor.name:
+        access.require(actor, Operation.OVERRIDE_REPORT)
     unseen = select(ImagesChanged).where(ImagesChanged.exam_id == exam.id, col(ImagesChanged.seen_at).is_(None))
     for change in work.session.exec(unseen).all():
         change.seen_by, change.seen_at = actor.name, work.now
@@ -412,8 +441,8 @@ def answer_call(work: Work, actor: Actor, call_id: int, form: wire.Say) -> wire.
 
 def _call(call: CallToTechnologist, exam: Exam) -> wire.Call:
     return wire.Call(
-        id=call.id or 0, accession=exam.accession, device=exam.device, by=call.by, at=wire.local(call.at), text=call.text,
-        answer=call.answer, answered_by=call.answered_by,
+        id=call.id or 0, accession=exam.accession, device=exam.device, by=call.by, at=wire.local(call.at),
+        text=call.text, answer=call.answer, answered_by=call.answered_by,
         answered_at=wire.local(call.answered_at) if call.answered_at else None,
     )  # fmt: skip
 
@@ -455,17 +484,19 @@ def shape(work: Work, exam: Exam, actor: Actor) -> wire.Report:
     lease = work.session.get(Lease, exam.id)
     held = lease if lease and _held(lease, work) else None
     mine = held is not None and held.holder == actor.name
-    signed = _last_version(work, report, signed=True)
+    signed = _last_version(work, report, signed=True) if report.state in REPORT_SIGNED else None
+    text = _last_text(work, report) if signed and not mine else _start(work, report)
     reason = course.lock_reason(exam, report if report.id else None, None if mine else held)
     return wire.Report(
         accession=exam.accession, state=ReportState(report.state), version=report.version,
-        text=_words(_start(work, report)), author=report.author, signed_by=signed.signed_by if signed else None,
+        text=_words(text), author=report.author, signed_by=signed.signed_by if signed else None,
         signed_at=wire.local(signed.signed_at) if signed and signed.signed_at else None,
         fence=held.fence if held and mine else None, holder=held.holder if held else None,
         held_since=wire.local(held.since) if held and held.since else None,
         lease_expires_at=wire.local(held.expires_at) if held and held.expires_at else None,
         asked_by=(held.asked_by or None) if held else None, locked=reason is not None, lock_reason=reason,
-        comment=report.comment, warnings=_warnings(work, exam),
+        comment=report.comment, parts=templates.parts(exam, course.procedure_of(work, exam)),
+        override_reason=report.override_reason, amend_reason=report.amend_reason, warnings=_warnings(work, exam),
         saved_at=wire.local(report.draft_saved_at) if report.draft_saved_at else None,
         images_changed=_changes(work, exam), series=_series(work, exam),
         consultations=consultation.of_exam(work, exam), rejected=_rejected_count(work, exam),
