@@ -369,7 +369,7 @@ class _Gathered:
         self._gather_step_images(work, ids)
         others = select(Exam.patient_id, func.count()).where(col(Exam.patient_id).in_(people))
         self.exam_counts = dict(session.exec(others.group_by(col(Exam.patient_id))).all())
-        self.namesakes = _namesakes_today(work, list(self.patients.values()))
+        self.namesakes = namesakes_today(work, list(self.patients.values()))
 
     def _gather_doses(self, work: Work) -> None:
         steps = {step.id: step.exam_id for rows in self.steps.values() for step in rows}
@@ -495,7 +495,7 @@ def _survivors(work: Work, ids: set[int]) -> dict[int, Patient]:
     return found
 
 
-def _namesakes_today(work: Work, patients: list[Patient]) -> set[int | None]:
+def namesakes_today(work: Work, patients: Sequence[Patient]) -> set[int | None]:
     """Return the patients who share their name with somebody else who is here today."""
     keys = {patient.same_name for patient in patients if patient.same_name}
     if not keys:

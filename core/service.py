@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import argon2
 import uvicorn
@@ -21,15 +23,24 @@ from core import wire
 from core.api import app as api
 from core.api import consultations, events, reports, session
 from core.api.events import Newsroom
-from core.errors import CoreError, Refused
+from core.archive.keeper import Keeper
+from core.archive.stores import LocalStore
+from core.errors import Broken, CoreError, Refused
 from core.model import Site
 from core.records import Records
+from core.scp import Services, query_retrieve, storage, verification
+from core.scp.listener import Listener, Manners
+from core.scp.verification import who_calls
 from core.settings import Settings
-from core.workflow import registration
+from core.workflow import catalogue
 from core.workflow.reading import Desk
+from core.workflow.reception import Reception
 from core.workflow.staffing import SignIns
 
+log = logging.getLogger(__name__)
+
 _STOP_WITHIN = 5
+_SWEEP_EVERY = 3600.0
 
 
 class FolderLock:
@@ -85,7 +96,7 @@ def _make_first_site(settings: Settings, records: Records) -> None:
             return
     with records.writing() as work:
         work.add(Site(code=settings.site, name=settings.site_name))
-        registration.stock_catalogue(work, settings.site)
+        catalogue.stock_catalogue(work, settings.site)
 
 
 def sign_ins(settings: Settings, records: Records) -> SignIns:
@@ -94,6 +105,22 @@ def sign_ins(settings: Settings, records: Records) -> SignIns:
         records, argon2.PasswordHasher(), timedelta(seconds=settings.session_idle_seconds),
         timedelta(seconds=settings.session_seconds),
     )  # fmt: skip
+
+
+def open_keeper(settings: Settings) -> Keeper:
+    """Open the archive."""
+    return Keeper(LocalStore(settings.store_path))
+
+
+def _manners(settings: Settings) -> Manners:
+    return Manners(
+        settings.aet, settings.known_only, settings.any_called_aet, settings.maximum_pdu,
+        settings.maximum_associations, settings.artim_seconds, settings.idle_seconds,
+    )  # fmt: skip
+
+
+def _not_yet(*_asked: object) -> Any:  # noqa: ANN401 - stands for any service
+    raise Refused("this service is not offered yet")
 
 
 class Service:
@@ -106,11 +133,16 @@ class Service:
         self.lock.hold()
         self.records = open_records(settings)
         self.sign_ins = sign_ins(settings, self.records)
+        self.keeper = open_keeper(settings)
+        self.reception = Reception(self.records, self.keeper)
         self.newsroom = Newsroom(self.records)
         self.app = self._app()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self.http_port = 0
+        self.dicom_port = 0
+        self._listener: Listener | None = None
+        self._stopping = threading.Event()
 
     def _app(self) -> FastAPI:
         desk = Desk(timedelta(seconds=self.settings.lease_seconds))
@@ -126,15 +158,45 @@ class Service:
         """Bind every socket, then begin to answer."""
         http = _bound(self.settings.http_address)
         self.http_port = http.getsockname()[1]
+        self._listener = Listener(self.settings.dicom_address, self._dicom_services(), _manners(self.settings))
+        self.dicom_port = self._listener.port
         self.newsroom.start()
         config = uvicorn.Config(self.app, log_config=None, access_log=False, timeout_graceful_shutdown=_STOP_WITHIN)
         self._server = uvicorn.Server(config)
         run: Callable[..., None] = self._server.run
         self._thread = threading.Thread(target=run, kwargs={"sockets": [http]}, name="http", daemon=True)
         self._thread.start()
+        self._listener.start()
+        threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
+
+    def _dicom_services(self) -> Services:
+        records, keeper = self.records, self.keeper
+        return Services(
+            who=partial(who_calls, records, self.settings.site),
+            echo=partial(verification.echo, records),
+            store=partial(storage.store, keeper, self.reception.receive),
+            find=partial(query_retrieve.find, records),
+            find_worklist=_not_yet,
+            mpps_create=_not_yet,
+            mpps_set=_not_yet,
+        )
+
+    def _sweep(self) -> None:
+        """Now and then, remove what a crash or a broken sender left."""
+        while True:
+            try:
+                with self.records.writing() as work:
+                    self.keeper.sweep(work)
+            except (CoreError, OSError, SQLAlchemyError) as error:
+                log.warning("leftovers could not be swept (%s)", type(error).__name__)
+            if self._stopping.wait(_SWEEP_EVERY):
+                return
 
     def stop(self) -> None:
         """Let running work end, then let go of everything."""
+        self._stopping.set()
+        if self._listener:
+            self._listener.stop()
         self.newsroom.stop()
         if self._server and self._thread:
             self._server.should_exit = True
@@ -144,7 +206,12 @@ class Service:
 
     def parts(self) -> list[wire.Part]:
         """Look at each part of the service."""
-        looks = {"database": self.records.check_write, "migrations": self._check_head}
+        looks = {
+            "database": self.records.check_write,
+            "migrations": self._check_head,
+            "store": self.keeper.store.check,
+            "dicom": self._check_listener,
+        }
         return [_look(name, look) for name, look in looks.items()]
 
     def _check_head(self) -> None:
@@ -152,12 +219,17 @@ class Service:
             msg = "the tables are not this version's: run 'photopeakd migrate'"
             raise Refused(msg)
 
+    def _check_listener(self) -> None:
+        if self._listener is None:
+            raise Broken("the DICOM listener is not running: restart photopeakd")
+        self._listener.check()
+
     def metrics(self) -> str:
         """Return counters for Prometheus."""
         return f"photopeak_events_total {self.records.last_event()}\n"
 
 
-def _look(name: str, look: Callable[[], None]) -> wire.Part:
+def _look(name: str, look: Callable[[], object]) -> wire.Part:
     try:
         look()
     except (CoreError, OSError, SQLAlchemyError) as error:
