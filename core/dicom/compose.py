@@ -38,7 +38,7 @@ MODALITY = {"PET": "PT", "CT": "CT"}
 class Ordered:
     """What a camera knows of patient and request: from the worklist, or typed at its console.
 
-    Names are DICOM person names with their groups (`Zhang^Wei=张^伟`); an empty Study UID makes the camera take its own.
+    Names are DICOM person names with their groups (`Zhang^Wei=张^伟`); without a Study UID the camera takes its own.
     """
 
     patient_id: str

@@ -1,7 +1,7 @@
 """Count the frames of an object, and say how many the object itself claims there should be.
 
-Cameras contradict themselves: vectors of one number, absent pointers, counts of zero. Reading never raises; what makes no
-sense is passed over, and where nothing tells, the expectation is None rather than a guess.
+Cameras contradict themselves: vectors of one number, absent pointers, counts of zero. Reading never raises; what makes
+no sense is passed over, and where nothing tells, the expectation is None rather than a guess.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ MANY = 100_000
 
 @dataclass(frozen=True, slots=True)
 class FrameCount:
-    """`frames` received in this object; `expected_by_vectors` what the object itself says is due, None where nothing tells.
+    """`frames` received in this object; `expected_by_vectors` what the object itself says is due, or None.
 
-    `unit` is `frames` where the object's own vectors say how many are due, else `instances`. `expected_in_series` is what
-    a single-slice object (PET) says of its whole series.
+    `unit` is `frames` where the object's own vectors say how many are due, else `instances`. `expected_in_series` is
+    what a single-slice object (PET) says of its whole series.
     """
 
     frames: int
@@ -54,7 +54,7 @@ class FrameCount:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """One index of NM multi-frame images: its vector, the number that says how far it runs, where parts of it are told."""
+    """One index of NM multi-frame images: its vector, the number that says how far it runs, where its parts are."""
 
     vector: str
     number: str = ""
@@ -81,7 +81,7 @@ AXES: dict[str, tuple[_Axis, ...]] = {
     "RECON TOMO": (SLICES,),
     "RECON GATED TOMO": (RR, TIME_SLOTS, SLICES),
 }
-"""What multiplies for each image type (PS3.3 Table C.8-9). Phases and rotations say themselves how many frames they hold."""
+"""What multiplies for each image type (PS3.3 Table C.8-9). Phases and rotations say how many frames they hold."""
 
 POINTED: dict[BaseTag, _Axis] = {
     Tag(axis.vector): axis

@@ -1,7 +1,7 @@
 """Decode pixels into frames a screen can draw and a person can measure.
 
-Values come out as the object means them (slope and intercept applied), colour as red, green, blue. Only the frames asked
-for are decoded. There is one error, `Undecodable`, and it says what to do.
+Values come out as the object means them (slope and intercept applied), colour as red, green, blue. Only the frames
+asked for are decoded. There is one error, `Undecodable`, and it says what to do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, get_decoder, pixel_array
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from core.dicom.frames import image_type, vector
@@ -28,11 +30,6 @@ Source = Path | str | bytes | Dataset
 
 LARGEST_VALUES = 512_000_000
 """Pixels decoded at once: a larger claim is refused before memory is asked for."""
-
-VIEW_WORDS = {
-    "ANT": "Anterior",
-    "POST": "Posterior",
-}
 
 
 class Undecodable(Refused, ValueError):
@@ -60,7 +57,7 @@ def frames_of(source: Source, wanted: Sequence[int] | None = None) -> Frames:
             return _decoded(source, wanted)
     except Undecodable:
         raise
-    except Exception as error:  # noqa: BLE001 - pydicom and its plugins raise many kinds for a stranger's pixels
+    except Exception as error:
         raise Undecodable(f"the pixels cannot be decoded, {_reason(error)}; {_ADVICE}") from error
 
 
@@ -149,9 +146,11 @@ def _stored(source: Source, header: Dataset, total: int, chosen: tuple[int, ...]
     whole = len(chosen) == total
     if isinstance(source, Dataset) or not _reads_by_frame(source, header):
         dataset = source if isinstance(source, Dataset) else _whole_object(source, header)
-        parts = [pixel_array(_with_syntax(dataset, header))] if whole else [
-            pixel_array(_with_syntax(dataset, header), index=index) for index in chosen
-        ]  # fmt: skip
+        parts = (
+            [pixel_array(_with_syntax(dataset, header))]
+            if whole
+            else [pixel_array(_with_syntax(dataset, header), index=index) for index in chosen]
+        )
     else:
         parts = (
             [pixel_array(_opened(source))] if whole else [pixel_array(_opened(source), index=index) for index in chosen]

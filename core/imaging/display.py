@@ -23,14 +23,16 @@ Scaling = Literal["smooth", "nearest"]
 
 LARGEST_SIDE = 2000
 DEEPEST_ZOOM = 64.0
+COUNTED = {"NM", "PT"}
+"""Modalities shown by what was counted; the others (CT, MR) by the window their file carries, if any."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
     """What a terminal wants to see, in cells.
 
-    `frame` is the first frame shown, `shown` how many from there in a grid. Without `window` the values choose it by
-    `automatic`. `zoom` of 2 shows half the frame in each direction, around `centre` (fractions of height and width).
+    `frame` is the first frame shown, `shown` how many from there in a grid. Without `window` the frames
+    shown choose it by `automatic`; a cine keeps the window of its first picture, or it would flicker. `zoom` of 2 shows half the frame in each direction, around `centre` (fractions of height and width).
     """
 
     rows: int
@@ -171,7 +173,7 @@ def resampled(values: NDArray[np.generic], height: int, width: int, scaling: Sca
         return values[np.ix_(rows.astype(np.intp), columns.astype(np.intp))].astype(np.float32)
     down, across = _weights(values.shape[0], height), _weights(values.shape[1], width)
     clean = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
-    return down @ clean @ across.T
+    return np.asarray(down @ clean @ across.T, np.float32)
 
 
 def _checked(frames: Frames, request: PictureRequest) -> None:
@@ -195,6 +197,8 @@ def _checked(frames: Frames, request: PictureRequest) -> None:
 def _window(frames: Frames, shown: NDArray[np.generic], request: PictureRequest) -> Window:
     if frames.colour:
         return Window(0.0, 255.0)
+    if request.window is None and request.automatic == "robust" and frames.modality not in COUNTED:
+        return frames.window or automatic(shown)
     return request.window or automatic(shown, request.automatic)
 
 
@@ -269,5 +273,5 @@ def _level_of_nothing(frames: Frames) -> int:
 
 
 def _range(values: NDArray[np.generic]) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
+    finite = values if values.dtype.kind in "iub" else values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""Every object the simulated camera makes is judged by dicom3tools: no error, whatever the kind or the character set."""
+"""Every object the simulated camera makes is judged by dicom3tools: no error, whatever its kind or character set."""
 
 from __future__ import annotations
 
@@ -22,9 +22,18 @@ pytestmark = pytest.mark.peer("dciodvfy")
 
 AT = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
 PATIENT = Ordered(
-    "P0008123", "Zhang^Wei=张^伟", date(1961, 3, 4), "M", accession="A20261012001", requested_procedure_id="R1",
-    procedure_description="全身骨显像 whole-body bone scan", step_id="S1", step_description="Delayed", weight_kg=70, size_m=1.72,
-)  # fmt: skip
+    "P0008123",
+    "Zhang^Wei=张^伟",
+    date(1961, 3, 4),
+    "M",
+    accession="A20261012001",
+    requested_procedure_id="R1",
+    procedure_description="全身骨显像 whole-body bone scan",
+    step_id="S1",
+    step_description="Delayed",
+    weight_kg=70,
+    size_m=1.72,
+)
 
 MAKERS: dict[str, tuple[Callable[[np.random.Generator], Phantom], str]] = {
     "bone whole body": (phantom.bone_whole_body, "MDP"),

@@ -143,7 +143,7 @@ def test_projections_follow_a_point_round_the_patient() -> None:
     body = Body(8, 65, 4.0, (120, 120))
     body.activity[3, 32 - 10, 32 + 5] = 1
     angles = np.arange(0, 360, 15.0)
-    views = projections((body.activity,), 4.0, angles, body.torso, attenuation_per_mm=0)[0]
+    views = projections((body.activity,), 4.0, angles.tolist(), body.torso, attenuation_per_mm=0)[0]
     assert np.allclose(views.sum(axis=(1, 2)), 1, atol=1e-5)
     rows, columns = np.indices(views.shape[1:])
     found = (views * columns).sum(axis=(1, 2))

@@ -16,7 +16,7 @@ STEP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Kidney:
-    """How a kidney handles the tracer: its share of the uptake, when its first drop leaves, how slowly the rest does."""
+    """How a kidney handles the tracer: its share of the uptake, when the first drop leaves, how slowly the rest."""
 
     share: float
     transit_s: float = 150.0
@@ -32,7 +32,7 @@ def renogram(
 ) -> Phantom:
     """Posterior renogram of `frames` frames of 20 s, 128 x 128; patient's left is on the left of the picture.
 
-    Truth: `left_share` of the uptake, both kidneys' time of the peak (s), and the share of tracer that left each kidney.
+    Truth: `left_share` of the uptake, and when each kidney peaks (s).
     """
     kidneys = (left or Kidney(0.52), right or Kidney(0.48))
     plasma = _plasma(frames * RENOGRAM_FRAME_S)
@@ -121,8 +121,16 @@ def gated_blood_pool(
     images = counted(blurred(expected, 2.0), counts_per_slot * slots, rng)
     beat_ms = 840
     study = Acquisition(
-        "GATED", images, 4.8, "Gated blood pool", ("LAO",), frame_ms=beat_ms // slots, time_slots=slots, beat_ms=beat_ms, body_part="HEART"
-    )  # fmt: skip
+        "GATED",
+        images,
+        4.8,
+        "Gated blood pool",
+        ("LAO",),
+        frame_ms=beat_ms // slots,
+        time_slots=slots,
+        beat_ms=beat_ms,
+        body_part="HEART",
+    )
     return Phantom((study,), {"ejection_fraction": ejection_fraction, "end_systole_slot": float(np.argmax(emptied))})
 
 

@@ -1,6 +1,7 @@
 """Planar studies: bone, thyroid, parathyroid, kidneys (DMSA), sentinel node and the flood of quality control.
 
-Anterior views show the patient's right on the left of the picture. Truths are in pixels (row, column), counts or fractions.
+Anterior views show the patient's right on the left of the picture. Truths are in pixels (row, column), counts or
+fractions.
 """
 
 from __future__ import annotations
@@ -29,8 +30,15 @@ def bone_whole_body(
         for name, canvas in zip(("anterior", "posterior"), canvases, strict=True):
             truth[f"lesion_{number}_{name}_row"], truth[f"lesion_{number}_{name}_column"] = canvas.pixel(lesion.at)
     sweep = Acquisition(
-        "WHOLE BODY", frames, pixel, "Bone whole body", ("ANT", "POST"), frame_ms=1_200_000, body_part="WHOLEBODY", delay_s=10_800
-    )  # fmt: skip
+        "WHOLE BODY",
+        frames,
+        pixel,
+        "Bone whole body",
+        ("ANT", "POST"),
+        frame_ms=1_200_000,
+        body_part="WHOLEBODY",
+        delay_s=10_800,
+    )
     return Phantom((sweep,), truth)
 
 
@@ -46,10 +54,17 @@ def bone_spots(rng: np.random.Generator, lesions: tuple[Lesion, ...] = (), count
     places = (("Bone spot chest", skeleton.THORAX, "CHEST"), ("Bone spot pelvis", skeleton.PELVIS, "PELVIS"))
     spots = tuple(
         Acquisition(
-            "STATIC", _spot(rng, middle, lesions, counts), SPOT_MM, name, ("ANT", "POST"), frame_ms=300_000, body_part=part, delay_s=10_800
+            "STATIC",
+            _spot(rng, middle, lesions, counts),
+            SPOT_MM,
+            name,
+            ("ANT", "POST"),
+            frame_ms=300_000,
+            body_part=part,
+            delay_s=10_800,
         )
         for name, middle, part in places
-    )  # fmt: skip
+    )
     return Phantom(spots)
 
 
@@ -72,9 +87,17 @@ def bone_three_phase(rng: np.random.Generator, side_ratio: float = 2.5) -> Phant
     pool.ellipse((-88, 1335), (55, 50), 0.25 * side_ratio)
     late = _knees(256, 2.4, soft=0.06, lesions=(knee,))
     statics = [
-        Acquisition("STATIC", counted(blurred(canvas.activity, 3.7), counts, rng)[None], 2.4, name, frame_ms=300_000, body_part="KNEE", delay_s=delay)
+        Acquisition(
+            "STATIC",
+            counted(blurred(canvas.activity, 3.7), counts, rng)[None],
+            2.4,
+            name,
+            frame_ms=300_000,
+            body_part="KNEE",
+            delay_s=delay,
+        )
         for canvas, counts, name, delay in ((pool, 300_000, "Blood pool", 300), (late, 400_000, "Bone delayed", 10_800))
-    ]  # fmt: skip
+    ]
     return Phantom((flow, *statics), {"knee_right_to_left_excess": side_ratio})
 
 
@@ -104,7 +127,7 @@ def _knee_flow(rng: np.random.Generator, side_ratio: float) -> Acquisition:
 def thyroid(
     rng: np.random.Generator, right_share: float = 0.55, nodule: Point | None = None, *, hot: bool = False
 ) -> Phantom:
-    """Anterior pertechnetate scan; truth: the right lobe's share, the nodule's (row, column); the nodule may be `hot`."""
+    """Anterior pertechnetate scan; truth: the right lobe's share, the nodule's (row, column); it may be `hot`."""
     canvas = _neck()
     _thyroid_lobes(canvas, right_share, 1.0)
     truth = {"right_share": right_share}
@@ -121,8 +144,9 @@ def parathyroid(rng: np.random.Generator, adenoma: Point = (24.0, 34.0)) -> Phan
     """Sestamibi early and late: the thyroid washes out, the adenoma stays; truth: its (row, column)."""
     scans = []
     for name, thyroid_level, adenoma_level, counts, delay in (
-        ("Parathyroid early", 1.0, 0.9, 500_000, 900), ("Parathyroid late", 0.3, 0.8, 260_000, 7_200)
-    ):  # fmt: skip
+        ("Parathyroid early", 1.0, 0.9, 500_000, 900),
+        ("Parathyroid late", 0.3, 0.8, 260_000, 7_200),
+    ):
         canvas = _neck(chest=True)
         _thyroid_lobes(canvas, 0.52, thyroid_level)
         canvas.ellipse(adenoma, (7, 9), adenoma_level)
@@ -165,25 +189,42 @@ def dmsa(rng: np.random.Generator, left_share: float = 0.52, scar: Point | None 
     """DMSA: anterior and posterior, then both posterior obliques; truth: the left kidney's share, the scar's place."""
     frames: dict[View, Expected] = {}
     truth = {"left_share": left_share}
-    for view, mirrored, level in (("POST", True, 1.0), ("ANT", False, 0.55), ("LPO", True, 1.0), ("RPO", True, 1.0)):
-        canvas = _dmsa_view(mirrored, level, left_share, scar, {"LPO": -18.0, "RPO": 18.0}.get(view, 0.0))
-        frames[view] = blurred(canvas.activity, 7 / canvas.pixel_mm)  # type: ignore[index]
+    looks: tuple[tuple[View, float, float], ...] = (
+        ("POST", 1.0, 0),
+        ("ANT", 0.55, 0),
+        ("LPO", 1.0, -18),
+        ("RPO", 1.0, 18),
+    )
+    for view, level, shift in looks:
+        canvas = _dmsa_view(view, level, left_share, scar, shift)
+        frames[view] = blurred(canvas.activity, 7 / canvas.pixel_mm)
         if view == "POST" and scar is not None:
             truth["scar_row"], truth["scar_column"] = canvas.pixel(scar)
+    takes: tuple[tuple[str, tuple[View, ...], tuple[float, ...]], ...] = (
+        ("DMSA anterior posterior", ("ANT", "POST"), (0.55, 1.0)),
+        ("DMSA left oblique", ("LPO",), (1.0,)),
+        ("DMSA right oblique", ("RPO",), (1.0,)),
+    )
     acquisitions = tuple(
         Acquisition(
-            "STATIC", np.stack([counted(frames[view], 350_000 * weight, rng) for view, weight in zip(views, weights, strict=True)]),
-            1.6, name, views, frame_ms=300_000, body_part="KIDNEY", delay_s=10_800,
+            "STATIC",
+            np.stack(
+                [counted(frames[view], 350_000 * weight, rng) for view, weight in zip(views, weights, strict=True)]
+            ),
+            1.6,
+            name,
+            views,
+            frame_ms=300_000,
+            body_part="KIDNEY",
+            delay_s=10_800,
         )
-        for name, views, weights in (
-            ("DMSA anterior posterior", ("ANT", "POST"), (0.55, 1.0)), ("DMSA left oblique", ("LPO",), (1.0,)), ("DMSA right oblique", ("RPO",), (1.0,)),
-        )
-    )  # fmt: skip
+        for name, views, weights in takes
+    )
     return Phantom(acquisitions, truth)
 
 
-def _dmsa_view(mirrored: bool, level: float, left_share: float, scar: Point | None, shift: float) -> Canvas:  # noqa: FBT001
-    canvas = Canvas.centred(256, 256, 1.6, mirrored=mirrored)
+def _dmsa_view(view: View, level: float, left_share: float, scar: Point | None, shift: float) -> Canvas:
+    canvas = Canvas.centred(256, 256, 1.6, mirrored=view != "ANT")
     canvas.rod([(0, -150), (0, 150)], 150, 0.05)
     canvas.ellipse((-70, -75), (75, 50), 0.05)
     for side, share in ((-1.0, 1 - left_share), (1.0, left_share)):
@@ -197,14 +238,15 @@ def _dmsa_view(mirrored: bool, level: float, left_share: float, scar: Point | No
 
 
 def sentinel_node(rng: np.random.Generator, nodes: tuple[Point, ...] = ((95.0, -45.0), (112.0, -70.0))) -> Phantom:
-    """Breast injection with its axillary nodes, anterior and left lateral; truth: the nodes' (row, column), anterior."""
+    """Breast injection with its axillary nodes, anterior and left lateral; truth: the nodes' (row, column)."""
     truth: dict[str, float] = {}
     scans = []
-    for view, squeeze in (("ANT", 1.0), ("LLAT", 0.5)):
+    looks: tuple[tuple[View, float], ...] = (("ANT", 1.0), ("LLAT", 0.5))
+    for view, squeeze in looks:
         canvas = Canvas.centred(256, 256, 1.6, (30, 0))
         canvas.rod([(0, -60), (0, 160)], 150, 0.004)
         canvas.ellipse((70 * squeeze, 55), (50, 50), 0.02)
-        for x, y in ((62, 48), (78, 48), (62, 64), (78, 64)):
+        for x, y in ((62.0, 48.0), (78.0, 48.0), (62.0, 64.0), (78.0, 64.0)):
             canvas.ellipse((x * squeeze, y), (6, 6), 6.0)
         for number, (x, y) in enumerate(nodes, 1):
             canvas.ellipse((x * squeeze, y), (5, 5), 0.9 / number)
@@ -221,7 +263,7 @@ def sentinel_node(rng: np.random.Generator, nodes: tuple[Point, ...] = ((95.0, -
                 frame_ms=300_000,
                 body_part="BREAST",
                 delay_s=3_600,
-            )  # type: ignore[arg-type]
+            )
         )
     return Phantom(tuple(scans), truth)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Canvas:
         half = (max(xs) - min(xs)) / 2 + radius, (max(ys) - min(ys)) / 2 + radius
         rows, columns, x, y = self._around(middle, *half)
         thickness = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.float32)
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in pairwise(points):
             run = (end[0] - start[0], end[1] - start[1])
             from_start = x - (start[0] - middle[0]), y - (start[1] - middle[1])
             length = max(run[0] ** 2 + run[1] ** 2, 1e-6)

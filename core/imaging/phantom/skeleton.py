@@ -1,6 +1,7 @@
-"""The skeleton of a person of 175 cm as a bone scan shows it; y runs from the crown down, x to the patient's left, in mm.
+"""The skeleton of a person of 175 cm as a bone scan shows it.
 
-Whole-body sweeps and spot views are windows onto this one body.
+In mm: y runs from the crown down, x to the patient's left. Whole-body sweeps and spot views are windows onto this one
+body.
 """
 
 from __future__ import annotations

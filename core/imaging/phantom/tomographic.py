@@ -27,9 +27,10 @@ VIEW_DEGREES: dict[View, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A perfusion defect of the left ventricle: its middle round the axis (0 anterior, 90 septal, 180 inferior, 270 lateral).
+    """A perfusion defect of the left ventricle.
 
-    `along` is where it lies from base (0) to apex (1); `level` is what uptake is left.
+    `around_deg` is where its middle lies round the axis: 0 anterior, 90 septal, 180 inferior, 270 lateral; `along` where
+    it lies from base (0) to apex (1); `level` is what uptake is left.
     """
 
     around_deg: float = 180.0
@@ -50,7 +51,7 @@ class Ventricle:
     wall_mm: float = 11.0
 
     def cavity_ml(self, shrink: float = 1.0) -> float:
-        """Volume inside the wall, cut at the base plane a third of the long axis above the middle, with radii shrunk."""
+        """Volume inside the wall, cut at the base plane a third of the long axis above the middle, radii shrunk."""
         along, across = (self.long_mm - self.wall_mm) * shrink, (self.short_mm - self.wall_mm) * shrink
         cut = min(1.0, self.long_mm / 3 / along)
         return float(np.pi * across**2 * along * ((cut - cut**3 / 3) + 2 / 3) / 1000)
@@ -66,16 +67,24 @@ def heart_spect(
 ) -> Phantom:
     """Myocardial perfusion SPECT: 64 x 64, `views` over 180 degrees from RAO to LPO, two detectors at right angles.
 
-    Truth: the ventricle's middle in voxels (slice from the head down, row from the front, column from the patient's right)
-    and the defect's middle round and along the axis.
+    Truth: the ventricle's middle in voxels (slice from the head down, row from the front, column from the patient's
+    right) and the defect's middle round and along the axis.
     """
     body, ventricle = _thorax(), Ventricle()
     volume = body.activity + _myocardium(body, ventricle, defect, 1.0)
     images = _camera(body, (volume,), views, counts_per_view, rng)[0]
     name = "Myocardial perfusion rest" if rest else "Myocardial perfusion stress"
     study = Acquisition(
-        "TOMO", images, HEART_VOXEL_MM, name, _heads(), frame_ms=20_000, orbit=_orbit(views), body_part="HEART", delay_s=2_700
-    )  # fmt: skip
+        "TOMO",
+        images,
+        HEART_VOXEL_MM,
+        name,
+        _heads(),
+        frame_ms=20_000,
+        orbit=_orbit(views),
+        body_part="HEART",
+        delay_s=2_700,
+    )
     return Phantom((study,), _heart_truth(body, ventricle, defect))
 
 
@@ -86,7 +95,7 @@ def gated_heart_spect(
     slots: int = 8,
     ejection_fraction: float = 0.6,
 ) -> Phantom:
-    """Gated myocardial perfusion SPECT: as `heart_spect`, `slots` moments of the beat; truth also holds EF, EDV and ESV."""
+    """Gated myocardial perfusion SPECT: as `heart_spect`, in `slots` moments; truth also holds EF, EDV and ESV."""
     body, ventricle = _thorax(), Ventricle()
     smallest = _shrink_for(ventricle, ejection_fraction)
     emptied = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(slots) / slots)
@@ -97,9 +106,18 @@ def gated_heart_spect(
     per_head = images.reshape(slots, 2, views // 2, *images.shape[2:]).swapaxes(0, 1)
     beat_ms = 850
     study = Acquisition(
-        "GATED TOMO", per_head.reshape(-1, *images.shape[2:]), HEART_VOXEL_MM, "Myocardial perfusion gated", _heads(), frame_ms=25_000,
-        orbit=_orbit(views), time_slots=slots, beat_ms=beat_ms, body_part="HEART", delay_s=2_700,
-    )  # fmt: skip
+        "GATED TOMO",
+        per_head.reshape(-1, *images.shape[2:]),
+        HEART_VOXEL_MM,
+        "Myocardial perfusion gated",
+        _heads(),
+        frame_ms=25_000,
+        orbit=_orbit(views),
+        time_slots=slots,
+        beat_ms=beat_ms,
+        body_part="HEART",
+        delay_s=2_700,
+    )
     end_diastole, end_systole = ventricle.cavity_ml(), ventricle.cavity_ml(smallest)
     truth = {
         "end_diastolic_ml": end_diastole,
@@ -114,7 +132,7 @@ def lung_perfusion(
 ) -> Phantom:
     """Lung perfusion in six views (three pairs of a two-headed camera), 128 x 128; truth: the right lung's share.
 
-    `defect` is the middle (x, y, z in mm) of a missing segment; truth then holds its (row, column) in the anterior view.
+    `defect` is the middle (x, y, z in mm) of a missing segment; truth then holds its anterior (row, column).
     """
     body = Body(128, 128, 3.9, TORSO)
     lungs = [_lung(body, side, defect) for side in (-1.0, 1.0)]
@@ -148,8 +166,19 @@ def pet_slices(
         slope = max(float(values.max()) / 32_000, 1e-6)
         place = Slice((-254.0, -254.0, first - number * 4.0), 4.0, slope)
         acquisitions.append(
-            Acquisition("PET", np.rint(values / slope).astype(np.uint16)[None], 4.0, "PET WB AC", (), ("F18",), frame_ms=180_000, slice=place, body_part="CHEST", delay_s=3_600)
-        )  # fmt: skip
+            Acquisition(
+                "PET",
+                np.rint(values / slope).astype(np.uint16)[None],
+                4.0,
+                "PET WB AC",
+                (),
+                ("F18",),
+                frame_ms=180_000,
+                slice=place,
+                body_part="CHEST",
+                delay_s=3_600,
+            )
+        )
     return Phantom(
         tuple(acquisitions), {"lesion_suv": lesion_suv, "suv_one_bqml": hot} | _slice_truth(body, lesion, "lesion")
     )
@@ -167,11 +196,17 @@ def ct_slices(rng: np.random.Generator, slices: int = 40) -> Phantom:
     fine = units.repeat(2, axis=1).repeat(2, axis=2) + rng.normal(0, 12, (slices, 256, 256))
     acquisitions = tuple(
         Acquisition(
-            "CT", np.rint(blurred(fine[slices - 1 - number].astype(np.float32), 2.5)).astype(np.int16)[None], 2.0, "CT WB", (), (),
-            slice=Slice((-255.0, -255.0, first - number * 4.0), 4.0), body_part="CHEST",
+            "CT",
+            np.rint(blurred(fine[slices - 1 - number].astype(np.float32), 2.5)).astype(np.int16)[None],
+            2.0,
+            "CT WB",
+            (),
+            (),
+            slice=Slice((-255.0, -255.0, first - number * 4.0), 4.0),
+            body_part="CHEST",
         )
         for number in range(slices)
-    )  # fmt: skip
+    )
     return Phantom(acquisitions)
 
 

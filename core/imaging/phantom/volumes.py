@@ -1,7 +1,8 @@
-"""Bodies in three dimensions, and the projections a camera makes of them: heart SPECT, lung perfusion, PET and CT slices.
+"""Bodies in three dimensions, and the projections a camera makes of them.
 
-Volumes are (z, y, x), isotropic voxels; x to the patient's left, y to the back, z to the head (DICOM LPS), in mm from the
-middle. A detector at angle a (0 behind the patient, 90 at the left side, PS3.3 C.8.4.9.1.3 start angle) looks at the middle.
+Volumes are (z, y, x), isotropic voxels; x to the patient's left, y to the back, z to the head (DICOM LPS), in mm from
+the middle. A detector at angle a (0 behind the patient, 90 at the left side: Start Angle, PS3.3 C.8.4.11) looks at the
+middle.
 """
 
 from __future__ import annotations

@@ -131,8 +131,8 @@ def test_a_pet_slice_says_how_many_its_series_has() -> None:
     ],
 )
 def test_only_images_of_the_patient_count_as_originals(
-    storage_class: str, types: list[str] | None, counts: bool
-) -> None:  # noqa: FBT001
+    storage_class: str, types: list[str] | None, *, counts: bool
+) -> None:
     dataset = Dataset()
     dataset.SOPClassUID = storage_class
     dataset.Rows = dataset.Columns = 64
@@ -150,10 +150,24 @@ def test_an_object_without_rows_is_no_image() -> None:
 
 
 KEYWORDS = (
-    "ImageType", "NumberOfFrames", "FrameIncrementPointer", "EnergyWindowVector", "DetectorVector", "PhaseVector", "TimeSliceVector",
-    "NumberOfEnergyWindows", "NumberOfDetectors", "PhaseInformationSequence", "RotationInformationSequence", "NumberOfSlices", "Rows",
-    "SOPClassUID", "Modality", "PixelData", "SeriesType",
-)  # fmt: skip
+    "ImageType",
+    "NumberOfFrames",
+    "FrameIncrementPointer",
+    "EnergyWindowVector",
+    "DetectorVector",
+    "PhaseVector",
+    "TimeSliceVector",
+    "NumberOfEnergyWindows",
+    "NumberOfDetectors",
+    "PhaseInformationSequence",
+    "RotationInformationSequence",
+    "NumberOfSlices",
+    "Rows",
+    "SOPClassUID",
+    "Modality",
+    "PixelData",
+    "SeriesType",
+)
 
 
 @given(

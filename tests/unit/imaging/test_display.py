@@ -62,7 +62,7 @@ def test_what_was_hot_is_hot_where_it_was() -> None:
     array[0, 32:36, 96:100] = 100
     picture = render(Frames(array), PictureRequest(32, 64, window=Window(0, 100)))
     row, column = np.unravel_index(picture.indices.argmax(), picture.indices.shape)
-    assert (row // 2, column // 2) == (8, 24)
+    assert (int(row) // 2, int(column) // 2) == (8, 24)
 
 
 def test_monochrome1_is_shown_the_other_way_round() -> None:
@@ -77,6 +77,14 @@ def test_colour_images_stay_in_colour() -> None:
     picture = render(Frames(array), PictureRequest(5, 10))
     assert picture.palette == "true_colour"
     assert picture.rgb[5, 5].tolist() == [255, 0, 0]
+
+
+def test_ct_is_shown_by_the_window_it_carries_and_counts_by_what_was_counted() -> None:
+    array = np.random.default_rng(1).integers(0, 50, (1, 16, 16))
+    carried = Window(-160, 240)
+    for modality, kept in (("CT", True), ("NM", False)):
+        picture = render(Frames(array, modality=modality, window=carried), PictureRequest(8, 16))
+        assert (picture.window == carried) is kept
 
 
 def test_zoom_shows_the_part_around_its_centre() -> None:
@@ -134,9 +142,13 @@ def test_slices_of_one_series_make_a_stack_and_others_do_not() -> None:
 
 
 @given(
-    frames=st.integers(1, 30), rows=st.integers(1, 60), columns=st.integers(1, 60),
-    height=st.integers(1, 40), width=st.integers(1, 90), spacing=st.floats(0.1, 10),
-)  # fmt: skip
+    frames=st.integers(1, 30),
+    rows=st.integers(1, 60),
+    columns=st.integers(1, 60),
+    height=st.integers(1, 40),
+    width=st.integers(1, 90),
+    spacing=st.floats(0.1, 10),
+)
 def test_any_frames_fit_into_any_terminal(
     frames: int, rows: int, columns: int, height: int, width: int, spacing: float
 ) -> None:

@@ -39,6 +39,11 @@ def test_counts_are_shown_from_zero() -> None:
     assert automatic(counts).lower == 0
 
 
+def test_a_long_study_has_the_window_of_its_frames() -> None:
+    counts = np.random.default_rng(1).poisson(50, (60, 128, 128))
+    assert automatic(counts).upper == pytest.approx(automatic(counts[:1]).upper, abs=2)
+
+
 def test_one_hot_pixel_does_not_darken_the_rest() -> None:
     counts = np.random.default_rng(1).poisson(50, (128, 128))
     counts[5, 5] = 60_000
