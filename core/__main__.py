@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,19 @@ def _add_serve(commands: Any) -> None:  # noqa: ANN401 - argparse's own
 
 def _serve(given: Settings, arguments: Arguments) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values, which may name patients
+    warnings.simplefilter("ignore")  # as above
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     service = Service(given)
     service.start()
-    said = {"http": f"{given.http_address[0]}:{service.http_port}", "data": str(given.data), "pid": os.getpid()}
-    _say(arguments, said, "photopeakd serves {data} on http {http}".format(**said))
+    said = {
+        "http": f"{given.http_address[0]}:{service.http_port}",
+        "dicom": f"{given.dicom_address[0]}:{service.dicom_port}",
+        "aet": given.aet, "data": str(given.data), "pid": os.getpid(),
+    }  # fmt: skip
+    _say(arguments, said, "photopeakd serves {data} on http {http} and, as {aet}, on dicom {dicom}".format(**said))
     sys.stdout.flush()
     ended.wait()
     service.stop()

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import wire
 from core.api import app as api
-from core.api import consultations, events, reports, session
+from core.api import consultations, events, images, reports, session
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
 from core.archive.stores import LocalStore
@@ -151,6 +151,7 @@ class Service:
             events.router(self.records, self.newsroom),
             reports.router(self.records, self.sign_ins, desk),
             consultations.router(self.records),
+            images.router(self.records),
         ]
         return api.build(routers, self.sign_ins.who, self.parts, self.metrics)
 

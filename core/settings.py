@@ -29,6 +29,7 @@ class Settings:
     database: str = ""  # sqlite in the data folder unless given
     store: str = ""  # a folder in the data folder unless given
     known_only: bool = False
+    any_called_aet: bool = False  # answer callers that call us by another AE title
     maximum_pdu: int = 131072
     maximum_associations: int = 64
     artim_seconds: float = 30.0

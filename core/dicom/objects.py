@@ -213,6 +213,12 @@ def content_digest(path: Path | str) -> str:
     return digest.hexdigest()
 
 
+def dataset_offset(path: Path | str) -> int:
+    """Where a file's dataset begins, behind preamble and file meta information, in bytes."""
+    with Path(path).open("rb") as file:
+        return _dataset_offset(file.read(_LONGEST_META))
+
+
 def same_elements(path_a: Path | str, path_b: Path | str) -> bool:
     """Whether two files hold equal elements once decoded, whatever their transfer syntaxes.
 

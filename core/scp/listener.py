@@ -6,7 +6,6 @@ deadline, silence ends by the ARTIM and idle times, and nothing a peer sends is 
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 import threading
@@ -271,14 +270,6 @@ def _plain(aet: object) -> str:
 
 def _host(association: Association) -> str:
     return str(association.requestor.address_info.address if association.requestor.address_info else "")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a peer's address is this machine's own."""
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 # -- the engine ------------------------------------------------------------------------------------------------------

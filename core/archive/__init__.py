@@ -1,0 +1,1 @@
+"""The archive: takes objects in, finds them, gives them out."""

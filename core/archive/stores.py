@@ -1,0 +1,142 @@
+"""Places files live.
+
+Bytes are written under a temporary name, synced, linked to their final name, and the folder synced: after that a power
+cut cannot take them away. A final name is never written to twice and never overwritten.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from core.errors import Broken
+
+QUARANTINE = "quarantine"
+_INCOMING = ".incoming"
+_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+
+
+class Store(Protocol):
+    """A place files live; paths are relative, with slashes, and readable by people."""
+
+    name: str
+
+    def incoming(self) -> tuple[BinaryIO, Path]:
+        """Open a new temporary file."""
+
+    def place(self, temporary: Path, path: str) -> None:
+        """Give a synced temporary file its final name, durably; raises FileExistsError when the name is taken."""
+
+    def local(self, path: str) -> Path:
+        """Return where a file can be read on this machine."""
+
+    def size(self, path: str) -> int | None:
+        """Return a file's size; None when it is not there."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file if it is there."""
+
+    def files(self, under: str = "") -> Iterator[str]:
+        """Yield the paths of all files in order, those of the quarantine only when asked for by `under`."""
+
+    def leftovers(self) -> list[Path]:
+        """Return the temporary files there are."""
+
+    def check(self) -> int:
+        """Prove that a file can be written, and return the free bytes; raises Broken when not."""
+
+
+class LocalStore:
+    """A folder on this machine's disk."""
+
+    def __init__(self, root: Path, name: str = "local") -> None:
+        self.name = name
+        self.root = root
+        self._incoming = root / _INCOMING
+        self._incoming.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
+
+    def incoming(self) -> tuple[BinaryIO, Path]:
+        """Open a new temporary file on the disk of the final names."""
+        path = self._incoming / secrets.token_hex(12)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+        return os.fdopen(descriptor, "wb"), path
+
+    def place(self, temporary: Path, path: str) -> None:
+        """Link a synced temporary file to its final name and sync every folder that changed."""
+        final = self.local(path)
+        changed = self._make_folders(final.parent)
+        os.link(temporary, final)
+        for folder in (*changed, final.parent):
+            _sync_folder(folder)
+
+    def _make_folders(self, folder: Path) -> list[Path]:
+        """Make a folder and those above it; return the ones that got a new entry."""
+        changed: list[Path] = []
+        for each in reversed([folder, *folder.parents]):
+            if each.is_relative_to(self.root) and not each.is_dir():
+                each.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+                changed.append(each.parent)
+        return changed
+
+    def local(self, path: str) -> Path:
+        """Return the file's place; a path that leads out of the store is ours to be ashamed of."""
+        place = self.root / path
+        if not path or ".." in place.parts or not place.is_relative_to(self.root):
+            raise Broken(f"the path of a stored object leads out of the store {self.name}: run 'photopeakd verify'")
+        return place
+
+    def size(self, path: str) -> int | None:
+        """Return a file's size; None when it is not there."""
+        try:
+            return self.local(path).stat().st_size
+        except OSError:
+            return None
+
+    def remove(self, path: str) -> None:
+        """Remove a file if it is there."""
+        self.local(path).unlink(missing_ok=True)
+
+    def files(self, under: str = "") -> Iterator[str]:
+        """Yield the paths of all files in order, without those still arriving."""
+        start = self.root / under if under else self.root
+        for folder, folders, names in os.walk(start):
+            folders[:] = sorted(f for f in folders if f != _INCOMING and (under or f != QUARANTINE))
+            for name in sorted(names):
+                yield (Path(folder) / name).relative_to(self.root).as_posix()
+
+    def leftovers(self) -> list[Path]:
+        """Return the temporary files there are."""
+        return sorted(self._incoming.iterdir())
+
+    def check(self) -> int:
+        """Prove that a file can be written, and return the free bytes."""
+        try:
+            with self._written(b"photopeak"):
+                return shutil.disk_usage(self.root).free
+        except OSError as error:
+            raise Broken(f"the store {self.root} does not take a file ({error.strerror}): check its disk") from error
+
+    @contextmanager
+    def _written(self, data: bytes) -> Iterator[Path]:
+        file, path = self.incoming()
+        try:
+            with file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

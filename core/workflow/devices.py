@@ -1,0 +1,100 @@
+"""Devices: the nodes we know by AE title, and what was heard of any."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sqlmodel import col, select
+
+from core import access, audit, wire
+from core.access import Actor
+from core.errors import Invalid, NotFound
+from core.model import Device, Heard
+from core.records import Work
+from core.vocabulary import Operation
+
+_AET = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
+_LARGEST_PORT = 65535
+
+
+def add(work: Work, actor: Actor, device: wire.Device, *, site: str = "") -> Device:
+    """Register a node, or change one that is registered."""
+    access.require(actor, Operation.ADMINISTER)
+    _demand_sense(work, device)
+    row = work.session.exec(select(Device).where(Device.aet == device.aet)).first()
+    row = row or Device(site=site or actor.site, aet=device.aet)
+    for name in ("host", "port", "modalities", "aliases", "pool", "tls", "charset"):
+        setattr(row, name, getattr(device, name))
+    row.enabled = True
+    work.add(row)
+    work.tell(row.site, "device", row.aet)
+    audit.record(work, actor, "device.add", row.aet, host=row.host, port=row.port)
+    return row
+
+
+def _demand_sense(work: Work, device: wire.Device) -> None:
+    for aet in (device.aet, *device.aliases):
+        if not _AET.fullmatch(aet):
+            raise Invalid(f"'{aet}' is not an AE title: 1 to 16 printable ASCII characters without a backslash")
+    if not device.host or not 0 < device.port <= _LARGEST_PORT:
+        raise Invalid(f"{device.aet} needs a host and a port between 1 and {_LARGEST_PORT}")
+    for alias in device.aliases:
+        other = known(work, alias)
+        if other is not None and other.aet != device.aet:
+            raise Invalid(f"'{alias}' is already the name of {other.aet}")
+
+
+def remove(work: Work, actor: Actor, aet: str) -> None:
+    """Let a node be unknown again; what it sent stays."""
+    access.require(actor, Operation.ADMINISTER)
+    row = named(work, aet)
+    work.session.delete(row)
+    work.tell(row.site, "device", aet)
+    audit.record(work, actor, "device.remove", aet)
+
+
+def named(work: Work, aet: str) -> Device:
+    """Return the device an AE title or alias names; raises NotFound."""
+    row = known(work, aet)
+    if row is None:
+        raise NotFound(f"no device is called '{aet}': see 'photopeakd device list'")
+    return row
+
+
+def known(work: Work, aet: str) -> Device | None:
+    """Return the enabled device that calls itself so, by AE title first, then by alias."""
+    row = work.session.exec(select(Device).where(Device.aet == aet, col(Device.enabled))).first()
+    if row is not None:
+        return row
+    others = work.session.exec(select(Device).where(col(Device.enabled)))
+    return next((device for device in others if aet in device.aliases), None)
+
+
+def listing(work: Work, actor: Actor) -> list[wire.Device]:
+    """Return every device with when it was last heard."""
+    access.require(actor, Operation.FIND)
+    heard_at = {row.aet: row.at for row in work.session.exec(select(Heard))}
+    return [shape(row, heard_at) for row in work.session.exec(select(Device).order_by(col(Device.aet)))]
+
+
+def shape(row: Device, heard_at: dict[str, object] | None = None) -> wire.Device:
+    """Return a device as it travels."""
+    times = [at for aet in (row.aet, *row.aliases) if (at := (heard_at or {}).get(aet))]
+    return wire.Device(
+        aet=row.aet, host=row.host, port=row.port, modalities=row.modalities, aliases=row.aliases, pool=row.pool,
+        tls=row.tls, charset=row.charset, enabled=row.enabled, last_heard_at=max(times) if times else None,
+    )  # fmt: skip
+
+
+def heard(work: Work, aet: str, site: str, host: str, service: str, *, objects: int = 0) -> None:
+    """Note that an AE title, registered or not, was heard."""
+    row = work.session.get(Heard, aet) or Heard(aet=aet, site=site)
+    row.host, row.service, row.at = host or row.host, service, work.now
+    row.objects += objects
+    work.session.add(row)
+
+
+def heard_lately(work: Work, limit: int = 50) -> Sequence[Heard]:
+    """Return who was heard, the latest first."""
+    return work.session.exec(select(Heard).order_by(col(Heard.at).desc()).limit(limit)).all()
