@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +28,7 @@ from core.archive.stores import LocalStore
 from core.errors import Broken, CoreError, Refused
 from core.model import Site
 from core.records import Records
+from core.rendering.pages import Press
 from core.scp import Services, query_retrieve, storage, verification
 from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls
@@ -39,6 +40,7 @@ from core.workflow.staffing import SignIns
 
 log = logging.getLogger(__name__)
 
+Clock = Callable[[], datetime]
 _STOP_WITHIN = 5
 _SWEEP_EVERY = 3600.0
 
@@ -78,10 +80,10 @@ def make_folder(settings: Settings) -> None:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def open_records(settings: Settings) -> Records:
+def open_records(settings: Settings, clock: Clock | None = None) -> Records:
     """Open the database, bring its tables up to date, and make sure the first site and catalogue are there."""
     make_folder(settings)
-    records = Records(settings.database_url, new_uid=generate_uid)
+    records = Records(settings.database_url, clock=clock, new_uid=generate_uid)
     with (settings.data / "first.lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)  # two commands on an empty folder: one makes the tables, the other waits
         if not records.at_head():
@@ -126,12 +128,12 @@ def _not_yet(*_asked: object) -> Any:  # noqa: ANN401 - stands for any service
 class Service:
     """Everything photopeakd runs, built from its settings."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         make_folder(settings)
         self.lock = FolderLock(settings.data)
         self.lock.hold()
-        self.records = open_records(settings)
+        self.records = open_records(settings, clock)
         self.sign_ins = sign_ins(settings, self.records)
         self.keeper = open_keeper(settings)
         self.reception = Reception(self.records, self.keeper)
@@ -149,7 +151,7 @@ class Service:
         routers = [
             session.router(self.records, self.sign_ins),
             events.router(self.records, self.newsroom),
-            reports.router(self.records, self.sign_ins, desk),
+            reports.router(self.records, self.sign_ins, desk, Press()),
             consultations.router(self.records),
             images.router(self.records),
         ]
