@@ -31,8 +31,9 @@ COUNTED = {"NM", "PT"}
 class PictureRequest:
     """What a terminal wants to see, in cells.
 
-    `frame` is the first frame shown, `shown` how many from there in a grid. Without `window` the frames
-    shown choose it by `automatic`; a cine keeps the window of its first picture, or it would flicker. `zoom` of 2 shows half the frame in each direction, around `centre` (fractions of height and width).
+    `frame` is the first frame shown, `shown` how many from there in a grid. Without `window` the frames shown choose it
+    by `automatic`; a cine keeps the window of its first picture, or it would flicker. `zoom` of 2 shows half the frame
+    in each direction, around `centre` (fractions of height and width).
     """
 
     rows: int

@@ -29,8 +29,8 @@ VIEW_DEGREES: dict[View, float] = {
 class Defect:
     """A perfusion defect of the left ventricle.
 
-    `around_deg` is where its middle lies round the axis: 0 anterior, 90 septal, 180 inferior, 270 lateral; `along` where
-    it lies from base (0) to apex (1); `level` is what uptake is left.
+    `around_deg` is where its middle lies round the axis: 0 anterior, 90 septal, 180 inferior, 270 lateral; `along` is
+    where it lies from base (0) to apex (1); `level` is what uptake is left.
     """
 
     around_deg: float = 180.0
