@@ -45,7 +45,7 @@ from core.workflow import matching_rule
 from core.workflow.matching_rule import KnownExam, KnownPatient, Match, Sent, Verdict
 
 RULE = "rule"
-WAITING = (BatchState.UNFILED, BatchState.CONFLICTING)
+
 _MOST_CANDIDATES = 12
 _LOOKALIKES = 20
 _AROUND = timedelta(hours=12)

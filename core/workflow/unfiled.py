@@ -1,0 +1,79 @@
+"""What the filing page lists: batches that wait, exams whose images are overdue, objects kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlmodel import col, select
+
+from core import access, course, wire
+from core.access import Actor
+from core.model import Batch, Exam, Patient, Quarantined
+from core.records import Work
+from core.vocabulary import EXAM_CLOSED, BatchState, Evidence, ImagesState, Operation
+from core.workflow import corrections, filing
+from core.workflow.matching_rule import Field, Match
+
+WAITING = (BatchState.UNFILED, BatchState.CONFLICTING)
+
+
+def listing(work: Work, actor: Actor, states: Sequence[BatchState] = WAITING, limit: int = 100) -> list[wire.Unfiled]:
+    """Return the batches in these states (unfiled and conflicting unless told otherwise), the latest first."""
+    access.require(actor, Operation.FIND)
+    found = select(Batch).where(Batch.site == actor.site, col(Batch.state).in_(states), Batch.received > 0)
+    batches = work.session.exec(found.order_by(col(Batch.last_at).desc(), col(Batch.id).desc()).limit(limit)).all()
+    return [shape(work, batch) for batch in batches]
+
+
+def one(work: Work, actor: Actor, reference: str) -> wire.Unfiled:
+    """Return one batch, named by its id or Study UID, with its candidates as things stand now."""
+    access.require(actor, Operation.FIND)
+    return shape(work, corrections.find_batch(work, actor.site, reference))
+
+
+def shape(work: Work, batch: Batch) -> wire.Unfiled:
+    """Return a batch as it travels, as sent, with its candidates."""
+    against = work.session.get(Exam, batch.contradicts or 0)
+    wanted = batch.state in WAITING
+    return wire.Unfiled(
+        id=batch.id or 0, study_instance_uid=batch.study_uid, patient_number=batch.patient_number,
+        patient_name=batch.patient_name, birth_date=batch.birth_date, sex=batch.sex, accession=batch.accession,
+        modality=batch.modality, description=batch.description, aet=batch.aet, from_worklist=batch.from_worklist,
+        series=corrections.series_of(work, batch), received=batch.received, first_at=wire.local(batch.first_at),
+        last_at=wire.local(batch.last_at), state=batch.state, contradicts=against.accession if against else None,
+        reasons=batch.reasons,
+        candidates=[_candidate(work, match) for match in filing.candidates_of(work, batch)] if wanted else [],
+    )  # fmt: skip
+
+
+def _candidate(work: Work, match: Match) -> wire.Candidate:
+    exam = work.session.get_one(Exam, match.exam.id)
+    patient = work.session.get_one(Patient, match.patient.id)
+    return wire.Candidate(
+        accession=exam.accession, score=match.score, reasons=list(match.reasons), patient_number=patient.number,
+        patient_name=patient.name, birth_date=patient.birth_date, sex=patient.sex, procedure=exam.procedure,
+        state=match.exam.state, differs=[one.value for one in Field if one in match.differs],
+    )  # fmt: skip
+
+
+def overdue(work: Work, actor: Actor, limit: int = 200) -> list[wire.Exam]:
+    """Return the exams whose images should have come, the longest overdue first."""
+    access.require(actor, Operation.FIND)
+    found = select(Exam).where(
+        Exam.site == actor.site, col(Exam.images_due_at) < work.now, Exam.evidence == Evidence.IMAGES,
+        col(Exam.images_state).in_((ImagesState.NONE, ImagesState.ARRIVING)), col(Exam.state).not_in(EXAM_CLOSED),
+    )  # fmt: skip
+    return course.shapes(work, work.session.exec(found.order_by(col(Exam.images_due_at)).limit(limit)).all())
+
+
+def quarantined(work: Work, actor: Actor, limit: int = 200) -> list[wire.Quarantined]:
+    """Return the objects that repeat a UID with other content, the latest first."""
+    access.require(actor, Operation.FIND)
+    found = select(Quarantined).where(Quarantined.site == actor.site).order_by(col(Quarantined.id).desc())
+    return [
+        wire.Quarantined(
+            id=row.id or 0, sop_instance_uid=row.sop_uid, study_instance_uid=row.study_uid, aet=row.aet,
+            reason=row.reason, size=row.size, received_at=wire.local(row.received_at),
+        )
+        for row in work.session.exec(found.limit(limit))
+    ]  # fmt: skip
