@@ -153,6 +153,9 @@ class Service:
             events.router(self.records, self.newsroom),
             reports.router(self.records, self.sign_ins, desk, Press()),
             consultations.router(self.records),
+            patients.router(self.records),
+            exams.router(self.records),
+            desk.router(self.records),
             images.router(self.records),
         ]
         return api.build(routers, self.sign_ins.who, self.parts, self.metrics)

@@ -1,4 +1,4 @@
-"""report open, save, preliminary, return, sign, amend, release, withdraw, show."""
+"""report open, save, preliminary, return, sign, amend, release, withdraw, show, pdf."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     which = show.add_mutually_exclusive_group()
     which.add_argument("--versions", action="store_true")
     which.add_argument("--rejected", action="store_true")
+    page = command(verbs, "pdf", _pdf, "write the report's page to a file")
+    page.add_argument("exam")
+    page.add_argument("--out", metavar="FILE", help="default report-EXAM.pdf")
     call = command(verbs, "call", _call, "tell the technologist that images are missing")
     call.add_argument("exam")
     call.add_argument("--text", default="")
@@ -125,6 +128,13 @@ def _withdraw(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JS
 def _show(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
     part = "versions" if arguments.versions else "rejected" if arguments.rejected else ""
     return client.get(_at(arguments, part))
+
+
+def _pdf(client: Client, arguments: Arguments) -> dict[str, object]:
+    page: bytes = client.get(_at(arguments, "pdf"))
+    path = Path(arguments.out or f"report-{arguments.exam}.pdf")
+    path.write_bytes(page)
+    return {"accession": arguments.exam, "file": str(path), "bytes": len(page)}
 
 
 def _call(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON

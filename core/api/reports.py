@@ -1,23 +1,39 @@
 """Reports over HTTP."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from core import wire
 from core.api.caller import Caller
 from core.records import Records
-from core.workflow import reading
+from core.rendering.pages import Press
+from core.workflow import papers, reading
 from core.workflow.reading import Desk
 from core.workflow.staffing import SignIns
 
 
-def router(records: Records, sign_ins: SignIns, desk: Desk) -> APIRouter:
-    """Return the routes of reports and of calls to the technologist."""
+def router(records: Records, sign_ins: SignIns, desk: Desk, press: Press) -> APIRouter:
+    """Return the routes of reports, of their pages, and of calls to the technologist."""
     routes = APIRouter(tags=["reports"])
     _showing(routes, records)
     _writing(routes, records, desk)
     _signing(routes, records, sign_ins)
     _calling(routes, records)
+    _printing(routes, records, press)
     return routes
+
+
+def _printing(routes: APIRouter, records: Records, press: Press) -> None:
+    @routes.get("/exams/{reference}/report/pdf", response_class=Response)
+    def report_page(reference: str, actor: Caller) -> Response:
+        with records.reading() as work:
+            facts = papers.report(work, actor, reference)
+        return Response(press.report_pdf(facts), media_type="application/pdf")
+
+    @routes.get("/exams/{reference}/receipt", response_class=Response)
+    def receipt(reference: str, actor: Caller) -> Response:
+        with records.reading() as work:
+            facts = papers.receipt(work, actor, reference)
+        return Response(press.receipt_pdf(facts), media_type="application/pdf")
 
 
 def _showing(routes: APIRouter, records: Records) -> None:

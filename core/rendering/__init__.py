@@ -1,0 +1,1 @@
+"""Pages on paper: drawn by Typst from facts, never from text spliced into markup."""
