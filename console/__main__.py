@@ -11,9 +11,19 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console or one command and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if _wants_screens(words):
+        from console import app  # noqa: PLC0415 - a command without a screen does not wait for Textual
+
+        return app.run(server=words[1] if words else "")
     from console import line  # noqa: PLC0415 - the screens open without waiting for argparse's tables
 
-    return line.main(list(sys.argv[1:] if argv is None else argv))
+    return line.main(words)
+
+
+def _wants_screens(words: list[str]) -> bool:
+    """Without a command the screens open; `--server URL` alone is no command."""
+    return not words or (len(words) == len(("--server", "URL")) and words[0] == "--server")
 
 
 if __name__ == "__main__":
