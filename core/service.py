@@ -21,7 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import wire
 from core.api import app as api
-from core.api import consultations, events, images, reports, session
+from core.api import consultations, events, exams, images, patients, reports, session
+from core.api import desk as front_desk
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
 from core.archive.stores import LocalStore
@@ -155,7 +156,7 @@ class Service:
             consultations.router(self.records),
             patients.router(self.records),
             exams.router(self.records),
-            desk.router(self.records),
+            front_desk.router(self.records),
             images.router(self.records),
         ]
         return api.build(routers, self.sign_ins.who, self.parts, self.metrics)

@@ -359,6 +359,21 @@ class Exam(Shape):
     site: str
 
 
+class ExamsWanted(Shape):
+    """Which exams a list shows, in which order, and which window of it."""
+
+    state: list[ExamState] = []
+    assigned_to: Short | None = None  # a user name, or "me"
+    date: Short | None = None  # "today" or YYYY-MM-DD
+    late: bool = False
+    device: Short | None = None
+    query: Short | None = None
+    patient: Short | None = None
+    order: Short = "queue"
+    offset: Annotated[int, Field(ge=0, le=100_000_000)] = 0
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
 class ExamPage(Shape):
     """A window of a list: `total` counts all that match, `items` start at `offset`."""
 

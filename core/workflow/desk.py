@@ -1,0 +1,207 @@
+"""What the screens list: exams by queue, by recency or by deadline, the counts of the day, finding from anywhere.
+
+Lists stay fast over hundreds of thousands of exams: ids are counted and paged from an index, and rows are read for the
+one page that is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlmodel import and_, col, func, or_, select, union
+
+from core import access, course, wire
+from core.access import Actor
+from core.errors import Invalid
+from core.model import (
+    Batch,
+    Consultation,
+    Device,
+    Exam,
+    ImagesChanged,
+    Patient,
+    Quarantined,
+    ReportVersion,
+    Request,
+    Step,
+)
+from core.naming import normalise_query
+from core.records import Work
+from core.vocabulary import (
+    EXAM_OPEN,
+    REPORT_SIGNED,
+    ConsultationState,
+    Evidence,
+    ExamState,
+    Extent,
+    ImagesState,
+    Operation,
+    StepState,
+)
+from core.workflow import patients
+
+_UNREPORTED = sorted(EXAM_OPEN - {ExamState.REPORTED})
+_WAITING = (ExamState.REGISTERED, ExamState.ASSIGNED, ExamState.PROTOCOLLED)
+_READABLE = (ExamState.ACQUIRED, ExamState.READY)
+_RANKS = (0, 1, 2)
+_ORDERS: dict[str, Sequence[Any]] = {
+    "queue": (col(Exam.urgency_rank), col(Exam.queued_at), col(Exam.id)),
+    "recent": (col(Exam.registered_at).desc(), col(Exam.id).desc()),
+    "due": (col(Exam.report_due_at).is_(None), col(Exam.report_due_at), col(Exam.id)),
+}
+
+
+def exams(work: Work, actor: Actor, wanted: wire.ExamsWanted) -> wire.ExamPage:
+    """Return a window of the exams wanted, and how many there are in all."""
+    access.require(actor, Operation.FIND, own=True)
+    conditions = _conditions(work, actor, wanted)
+    total = work.session.exec(select(func.count()).select_from(Exam).where(*conditions)).one()
+    if wanted.order not in _ORDERS:
+        msg = f"exams are not ordered by '{wanted.order}': use {', '.join(_ORDERS)}"
+        raise Invalid(msg)
+    page = select(Exam.id).where(*conditions).order_by(*_ORDERS[wanted.order]).offset(wanted.offset).limit(wanted.limit)
+    ids = list(work.session.exec(page))
+    rows = {exam.id: exam for exam in work.session.exec(select(Exam).where(col(Exam.id).in_(ids)))}
+    return wire.ExamPage(total=total, offset=wanted.offset, items=course.shapes(work, [rows[one] for one in ids]))
+
+
+def _conditions(work: Work, actor: Actor, wanted: wire.ExamsWanted) -> list[Any]:
+    conditions: list[Any] = [Exam.site == actor.site]
+    if wanted.state:
+        conditions.append(col(Exam.state).in_(wanted.state))
+    if wanted.assigned_to:
+        conditions.append(Exam.assigned_to == (actor.name if wanted.assigned_to == "me" else wanted.assigned_to))
+    if access.reach(actor, Operation.FIND) is Extent.OWN:
+        conditions.append(Exam.assigned_to == actor.name)
+    if wanted.date:
+        conditions.append(_on_day(actor.site, _midnight(work, wanted.date)))
+    if wanted.late:
+        conditions.append(is_late(work.now))
+    if wanted.device:
+        conditions.append(col(Exam.device).in_(_names_of_device(work, actor.site, wanted.device)))
+    if wanted.query:
+        conditions.append(_found_by(actor.site, wanted.query))
+    if wanted.patient:
+        patient = patients.find_patient(work, wanted.patient, actor.site)
+        conditions.append(col(Exam.patient_id).in_(course.one_person(work, patient.id)))
+    return conditions
+
+
+def _midnight(work: Work, day: str) -> datetime:
+    now = wire.local(work.now)
+    if day == "today":
+        return now.replace(hour=0, minute=0, second=0, microsecond=0)
+    try:
+        chosen = date.fromisoformat(day)
+    except ValueError as error:
+        msg = f"'{day}' is not a day: write today or YYYY-MM-DD"
+        raise Invalid(msg) from error
+    return datetime(chosen.year, chosen.month, chosen.day).astimezone()
+
+
+def _on_day(site: str, midnight: datetime) -> Any:  # noqa: ANN401 - a condition of SQLAlchemy's
+    """Exams that arrived or are booked that day, or have a step planned for it."""
+    end = wire.local(midnight + timedelta(hours=26)).replace(hour=0)
+    queued = select(Exam.id).where(Exam.site == site, col(Exam.urgency_rank).in_(_RANKS))
+    queued = queued.where(Exam.queued_at >= midnight, Exam.queued_at < end)
+    planned = select(Step.exam_id).where(col(Step.state).in_(list(StepState)))
+    planned = planned.where(col(Step.planned_at) >= midnight, col(Step.planned_at) < end)
+    both = union(queued, planned).subquery()
+    return col(Exam.id).in_(select(both.c[0]))
+
+
+def is_late(now: datetime) -> Any:  # noqa: ANN401 - a condition of SQLAlchemy's
+    """Exams whose images are overdue or whose report is."""
+    waiting = col(Exam.images_state).in_([ImagesState.NONE, ImagesState.ARRIVING])
+    no_images = and_(waiting, col(Exam.images_due_at) < now, Exam.evidence == Evidence.IMAGES)
+    return and_(col(Exam.state).in_(_UNREPORTED), or_(no_images, col(Exam.report_due_at) < now))
+
+
+def _names_of_device(work: Work, site: str, name: str) -> list[str]:
+    """Return the device's own title and its pool's name."""
+    found = select(Device).where(Device.site == site)
+    known = [one for one in work.session.exec(found) if name in (one.aet, *one.aliases)]
+    return [name, *(one.aet for one in known), *(one.pool for one in known if one.pool)]
+
+
+def _found_by(site: str, query: str) -> Any:  # noqa: ANN401 - a condition of SQLAlchemy's
+    """Exams whose accession or request number begins so, or whose patient is found by the query."""
+    term = normalise_query(query)
+    typed = {query.strip(), query.strip().upper()}
+    by_accession = or_(*(and_(Exam.accession >= one, Exam.accession < one + "\U0010ffff") for one in typed))
+    requests = select(Request.id).where(Request.site == site, col(Request.number).in_(typed))
+    people = select(Patient.merged_into).where(col(Patient.id).in_(patients.with_term(term)))
+    merged = select(Patient.id).where(col(Patient.merged_into).in_(patients.with_term(term)))
+    of_patient = or_(*(col(Exam.patient_id).in_(ids) for ids in (patients.with_term(term), people, merged)))
+    return or_(by_accession, col(Exam.request_id).in_(requests), of_patient) if term else by_accession
+
+
+def show(work: Work, actor: Actor, reference: str) -> wire.Exam:
+    """Return one exam."""
+    exam = course.find_exam(work, reference, actor.site)
+    access.require(actor, Operation.FIND, own=exam.assigned_to == actor.name)
+    return course.shape(work, exam)
+
+
+def find(work: Work, actor: Actor, query: str, limit: int = 10) -> dict[str, list[Any]]:
+    """Return the patients and exams a query finds, from anywhere."""
+    found = patients.find(work, actor, query, limit)
+    page = exams(work, actor, wire.ExamsWanted(query=query, order="recent", limit=limit)) if query.strip() else None
+    return {"patients": found, "exams": page.items if page else []}
+
+
+# -- the day in numbers ------------------------------------------------------------------------------------------------
+
+
+def today(work: Work, actor: Actor) -> wire.Today:
+    """Count the day of the actor's site; each count is one look at an index."""
+    access.require(actor, Operation.FIND, own=True)
+    midnight = _midnight(work, "today")
+    arrived = _count(work, actor, col(Exam.state).in_(_WAITING), col(Exam.urgency_rank).in_(_RANKS),
+                     Exam.queued_at >= midnight, col(Exam.arrived_at).is_not(None))  # fmt: skip
+    batches = select(Batch.state, func.count()).where(Batch.site == actor.site)
+    by_state = dict(
+        work.session.exec(batches.where(col(Batch.state).in_(("unfiled", "conflicting"))).group_by(Batch.state))
+    )
+    quarantined = select(func.count()).select_from(Quarantined).where(Quarantined.site == actor.site)
+    consultations, upcoming = _consultations(work, actor.site)
+    return wire.Today(
+        registered=_count(work, actor, Exam.registered_at >= midnight), waiting=arrived,
+        on_camera=_count(work, actor, Exam.state == ExamState.IN_PROGRESS), read=_read_since(work, actor.site, midnight),
+        late=_count(work, actor, is_late(work.now)), unfiled=by_state.get("unfiled", 0),
+        conflicting=by_state.get("conflicting", 0), quarantined=work.session.exec(quarantined).one(),
+        consultations=consultations, next_consultation_at=wire.local(upcoming) if upcoming else None,
+        to_read=_count(work, actor, Exam.assigned_to == actor.name, col(Exam.state).in_(_READABLE)),
+        images_changed=_images_changed(work, actor.name),
+    )  # fmt: skip
+
+
+def _count(work: Work, actor: Actor, *conditions: Any) -> int:  # noqa: ANN401 - conditions of SQLAlchemy's
+    return work.session.exec(select(func.count()).select_from(Exam).where(Exam.site == actor.site, *conditions)).one()
+
+
+def _read_since(work: Work, site: str, midnight: datetime) -> int:
+    """Count reports signed since midnight, reading backwards from the newest version."""
+    older = select(ReportVersion.id).where(ReportVersion.written_at < midnight)
+    last = work.session.exec(older.order_by(col(ReportVersion.id).desc()).limit(1)).first() or 0
+    signed = select(func.count(col(ReportVersion.report_id).distinct())).where(col(ReportVersion.id) > last)
+    del site
+    return work.session.exec(signed.where(col(ReportVersion.state).in_(REPORT_SIGNED))).one()
+
+
+def _consultations(work: Work, site: str) -> tuple[int, datetime | None]:
+    """Count the cases that wait for consultation; when the next one is."""
+    waiting = [one for one in ConsultationState if one not in {"concluded", "withdrawn"}]
+    found = select(func.count(), func.min(Consultation.scheduled_at)).where(Consultation.site == site)
+    count, upcoming = work.session.exec(found.where(col(Consultation.state).in_(waiting))).one()
+    return count, upcoming
+
+
+def _images_changed(work: Work, username: str) -> int:
+    found = select(func.count(col(ImagesChanged.exam_id).distinct()))
+    found = found.join(ReportVersion, col(ReportVersion.id) == ImagesChanged.version_id)
+    return work.session.exec(
+        found.where(col(ImagesChanged.seen_at).is_(None), ReportVersion.signed_by == username)
+    ).one()
