@@ -17,7 +17,8 @@ Prose = Callable[[Any], str]
 
 def command(commands: Any, name: str, run: Run, text: str, prose: Prose | None = None) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
     """Declare a command: `run` asks the service and returns what `--json` prints; `prose` says it to a person."""
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    other_spelling = [name.replace("-", "_")] if "-" in name else []
+    parser: argparse.ArgumentParser = commands.add_parser(name, aliases=other_spelling, help=text, description=text)
     parser.add_argument("--server", metavar="URL", help="the service (default PHOTOPEAK_SERVER)")
     parser.add_argument("--site", metavar="CODE", help="the institution, where one has several")
     parser.add_argument("--json", action="store_true", help="print one JSON object or list")
