@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import logging
 import os
 import signal
@@ -19,19 +18,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from sqlmodel import select
 
-from core import access, settings
-from core.access import Actor
+from core import settings
+from core.commands import Arguments, command, devices, objects, operator, papers, say
 from core.errors import CoreError, Invalid
 from core.model import Site
 from core.service import FolderLock, Service, make_folder, open_records, sign_ins
 from core.settings import Settings
 from core.vocabulary import Role
 from core.workflow import registration, staffing
-
-Arguments = argparse.Namespace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,14 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_staff(commands)
     _add_site(commands)
     _add_migrate(commands)
-    return parser
-
-
-def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--data", metavar="DIR", help="the data folder")
-    parser.add_argument("--json", action="store_true", help="print one JSON object or list")
-    parser.set_defaults(command=run)
+    for room in (devices, objects, papers):
+        room.add_to(commands)
     return parser
 
 
@@ -70,7 +60,7 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
 
 
 def _add_serve(commands: Any) -> None:  # noqa: ANN401 - argparse's own
-    serve = _command(commands, "serve", _serve, "run the service until SIGTERM")
+    serve = command(commands, "serve", _serve, "run the service until SIGTERM")
     serve.add_argument("--http", metavar="HOST:PORT")
     serve.add_argument("--dicom", metavar="HOST:PORT")
     serve.add_argument("--aet")
@@ -91,7 +81,7 @@ def _serve(given: Settings, arguments: Arguments) -> int:
         "dicom": f"{given.dicom_address[0]}:{service.dicom_port}",
         "aet": given.aet, "data": str(given.data), "pid": os.getpid(),
     }  # fmt: skip
-    _say(arguments, said, "photopeakd serves {data} on http {http} and, as {aet}, on dicom {dicom}".format(**said))
+    say(arguments, said, "photopeakd serves {data} on http {http} and, as {aet}, on dicom {dicom}".format(**said))
     sys.stdout.flush()
     ended.wait()
     service.stop()
@@ -103,7 +93,7 @@ def _serve(given: Settings, arguments: Arguments) -> int:
 
 def _add_staff(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     kinds = commands.add_parser("staff", help="who works here").add_subparsers(required=True, metavar="ACTION")
-    adding = _command(kinds, "add", _staff_add, "add a member of staff")
+    adding = command(kinds, "add", _staff_add, "add a member of staff")
     adding.add_argument("name")
     adding.add_argument("--role", action="append", required=True, choices=[role.value for role in Role])
     adding.add_argument("--full-name", default="")
@@ -111,14 +101,14 @@ def _add_staff(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     adding.add_argument("--specialty", action="append", default=[])
     adding.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     adding.add_argument("--key", metavar="FILE", help="an SSH public key")
-    _command(kinds, "list", _staff_list, "list the staff")
+    command(kinds, "list", _staff_list, "list the staff")
     for name, text in (("disable", "let someone in no more"), ("enable", "let someone in again")):
-        _command(kinds, name, _staff_enable, text).add_argument("name")
+        command(kinds, name, _staff_enable, text).add_argument("name")
         kinds.choices[name].set_defaults(enabled=name == "enable")
-    passwd = _command(kinds, "passwd", _staff_passwd, "set a password")
+    passwd = command(kinds, "passwd", _staff_passwd, "set a password")
     passwd.add_argument("name")
     passwd.add_argument("--password-stdin", action="store_true")
-    role = _command(kinds, "role", _staff_role, "set the roles")
+    role = command(kinds, "role", _staff_role, "set the roles")
     role.add_argument("name")
     role.add_argument("--role", action="append", required=True, choices=[role.value for role in Role])
 
@@ -130,19 +120,19 @@ def _staff_add(given: Settings, arguments: Arguments) -> None:
     hashed = staffing.hashed(sign_ins(given, records).hasher, password) if password is not None else None
     with records.writing() as work:
         staff = staffing.add(
-            work, _operator(given), arguments.name, [Role(role) for role in arguments.role],
+            work, operator(given), arguments.name, [Role(role) for role in arguments.role],
             full_name=arguments.full_name, site=arguments.site, specialty=arguments.specialty,
             password_hash=hashed, key=key,
         )  # fmt: skip
         shape = staffing.shape(staff)
-    _say(arguments, shape, f"{shape.username} added as {', '.join(shape.roles)}")
+    say(arguments, shape, f"{shape.username} added as {', '.join(shape.roles)}")
 
 
 def _staff_list(given: Settings, arguments: Arguments) -> None:
     with open_records(given).reading() as work:
-        staff = staffing.listing(work, _operator(given))
+        staff = staffing.listing(work, operator(given))
     lines = [f"{s.username:16} {', '.join(s.roles):30} {'' if s.enabled else 'disabled'}  {s.full_name}" for s in staff]
-    _say(arguments, staff, "\n".join(lines))
+    say(arguments, staff, "\n".join(lines))
 
 
 def _staff_enable(given: Settings, arguments: Arguments) -> None:
@@ -160,8 +150,8 @@ def _staff_passwd(given: Settings, arguments: Arguments) -> None:
 
 def _staff_change(given: Settings, arguments: Arguments, **what: Any) -> None:  # noqa: ANN401 - as staffing.change takes
     with open_records(given).writing() as work:
-        shape = staffing.shape(staffing.change(work, _operator(given), arguments.name, **what))
-    _say(arguments, shape, f"{shape.username} changed")
+        shape = staffing.shape(staffing.change(work, operator(given), arguments.name, **what))
+    say(arguments, shape, f"{shape.username} changed")
 
 
 def _password(arguments: Arguments) -> str:
@@ -186,27 +176,27 @@ def _read_key(path: Path) -> str:
 
 def _add_site(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     kinds = commands.add_parser("site", help="the institutions served").add_subparsers(required=True, metavar="ACTION")
-    adding = _command(kinds, "add", _site_add, "add an institution")
+    adding = command(kinds, "add", _site_add, "add an institution")
     adding.add_argument("code")
     adding.add_argument("name")
-    _command(kinds, "list", _site_list, "list the institutions")
+    command(kinds, "list", _site_list, "list the institutions")
 
 
 def _site_add(given: Settings, arguments: Arguments) -> None:
     with open_records(given).writing() as work:
-        site = registration.add_site(work, _operator(given), arguments.code, arguments.name)
+        site = registration.add_site(work, operator(given), arguments.code, arguments.name)
         said = {"code": site.code, "name": site.name}
-    _say(arguments, said, f"site {said['code']} added")
+    say(arguments, said, f"site {said['code']} added")
 
 
 def _site_list(given: Settings, arguments: Arguments) -> None:
     with open_records(given).reading() as work:
         sites = [{"code": site.code, "name": site.name} for site in work.session.exec(select(Site))]
-    _say(arguments, sites, "\n".join(f"{site['code']:16} {site['name']}" for site in sites))
+    say(arguments, sites, "\n".join(f"{site['code']:16} {site['name']}" for site in sites))
 
 
 def _add_migrate(commands: Any) -> None:  # noqa: ANN401 - argparse's own
-    _command(commands, "migrate", _migrate, "bring the tables to this version; refuses beside a running service")
+    command(commands, "migrate", _migrate, "bring the tables to this version; refuses beside a running service")
 
 
 def _migrate(given: Settings, arguments: Arguments) -> None:
@@ -215,24 +205,7 @@ def _migrate(given: Settings, arguments: Arguments) -> None:
     lock.hold()
     open_records(given)
     lock.release()
-    _say(arguments, {"at_head": True}, "the tables are this version's")
-
-
-# -- speaking --------------------------------------------------------------------------------------------------------
-
-
-def _operator(given: Settings) -> Actor:
-    return access.operator(getpass.getuser(), given.site)
-
-
-def _say(arguments: Arguments, facts: object, prose: str) -> None:
-    print(json.dumps(_plain(facts), ensure_ascii=False, indent=2) if arguments.json else prose)
-
-
-def _plain(facts: object) -> object:
-    if isinstance(facts, BaseModel):
-        return facts.model_dump(mode="json", by_alias=True)
-    return [_plain(fact) for fact in facts] if isinstance(facts, list) else facts
+    say(arguments, {"at_head": True}, "the tables are this version's")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from core.workflow import catalogue
 from core.workflow.reading import Desk
 from core.workflow.reception import Reception
 from core.workflow.staffing import SignIns
+from core.workflow.viewing import LightBox
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ class Service:
             patients.router(self.records),
             exams.router(self.records),
             front_desk.router(self.records),
-            images.router(self.records),
+            images.router(self.records, LightBox(self.keeper.local)),
         ]
         return api.build(routers, self.sign_ins.who, self.parts, self.metrics)
 

@@ -27,6 +27,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from sqlmodel import col, select
 
+from core.archive import proof
 from core.archive.stores import QUARANTINE, Store
 from core.dicom import frames, objects
 from core.dicom.charset import decode_name
@@ -248,12 +249,8 @@ class Keeper:
         found = select(Quarantined).where(Quarantined.content_sha256 == staged.content_sha256)
         apart = work.session.exec(found).first()
         if apart is None:
-            apart = Quarantined(
-                site=site, sop_uid=staged.identity.sop_instance_uid, study_uid=staged.identity.study_instance_uid,
-                content_sha256=staged.content_sha256, sha256=staged.sha256, transfer_syntax=_syntax(staged),
-                store=self.store.name, path=self._place(staged, staged.quarantine_path), size=staged.size,
-                aet=staged.aet, reason="another object has its UID", received_at=work.now,
-            )  # fmt: skip
+            path = self._place(staged, staged.quarantine_path)
+            apart = quarantined_row(staged, site, self.store.name, path, work.now)
             work.add(apart)
         _acknowledge(work, apart, staged, site, KEPT_APART)
         return Kept(Outcome.QUARANTINED)
@@ -302,6 +299,11 @@ class Keeper:
                 self.store.remove(path)
         temporary.unlink(missing_ok=True)
         return True
+
+    def read_back(self, path: str) -> Staged:
+        """Read a file that lies in the store, as if it had just come; for rebuilding the rows."""
+        place = self.store.local(path)
+        return _staged(place, proof.sha256_of(place), objects.content_digest(place), "", None)
 
     # -- giving out --------------------------------------------------------------------------------------------------
 
@@ -535,6 +537,16 @@ def image_row(staged: Staged, site: str, store: str, path: str) -> Image:
         size=staged.size, sha256=staged.sha256, content_sha256=staged.content_sha256, aet=_text(staged.aet, 16),
         problems=list(said.problems), received_at=staged.received_at,
         acquired_at=said.acquired_at.isoformat() if said.acquired_at else "",
+    )  # fmt: skip
+
+
+def quarantined_row(staged: Staged, site: str, store: str, path: str, at: datetime) -> Quarantined:
+    """Return the row of an object kept apart."""
+    said = staged.identity
+    return Quarantined(
+        site=site, sop_uid=said.sop_instance_uid, study_uid=said.study_instance_uid, store=store, path=path,
+        content_sha256=staged.content_sha256, sha256=staged.sha256, transfer_syntax=_syntax(staged), size=staged.size,
+        aet=_text(staged.aet, 16), reason="another object has its UID", received_at=at,
     )  # fmt: skip
 
 

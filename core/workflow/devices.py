@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlmodel import col, select
 
@@ -78,7 +79,7 @@ def listing(work: Work, actor: Actor) -> list[wire.Device]:
     return [shape(row, heard_at) for row in work.session.exec(select(Device).order_by(col(Device.aet)))]
 
 
-def shape(row: Device, heard_at: dict[str, object] | None = None) -> wire.Device:
+def shape(row: Device, heard_at: Mapping[str, datetime | None] | None = None) -> wire.Device:
     """Return a device as it travels."""
     times = [at for aet in (row.aet, *row.aliases) if (at := (heard_at or {}).get(aet))]
     return wire.Device(

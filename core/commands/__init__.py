@@ -1,0 +1,57 @@
+"""How photopeakd's commands are declared and speak: one command is one call, and its answer is printed."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from core import access
+from core.access import Actor
+from core.settings import Settings
+
+Arguments = argparse.Namespace
+Item = TypeVar("Item")
+_BAR = 30
+Run = Callable[[Settings, Arguments], int | None]
+
+
+def command(commands: Any, name: str, run: Run, text: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
+    """Declare a command and the options every command has."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--data", metavar="DIR", help="the data folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object or list")
+    parser.set_defaults(command=run)
+    return parser
+
+
+def operator(given: Settings) -> Actor:
+    """Return the person at the command line."""
+    return access.operator(getpass.getuser(), given.site)
+
+
+def say(arguments: Arguments, facts: object, prose: str) -> None:
+    """Print facts as JSON where it was asked for, else as prose."""
+    print(json.dumps(_plain(facts), ensure_ascii=False, indent=2) if arguments.json else prose)
+
+
+def _plain(facts: object) -> object:
+    if isinstance(facts, BaseModel):
+        return facts.model_dump(mode="json", by_alias=True)
+    return [_plain(fact) for fact in facts] if isinstance(facts, list) else facts
+
+
+def progress(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """Yield items, and on a terminal draw how far that has come."""
+    shown = sys.stderr.isatty()
+    for done, item in enumerate(items, 1):
+        yield item
+        if shown:
+            filled = _BAR * done // len(items)
+            end = "\n" if done == len(items) else ""
+            print(f"\r{what} [{'#' * filled}{'.' * (_BAR - filled)}] {done}/{len(items)}", end=end, file=sys.stderr)

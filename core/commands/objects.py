@@ -1,0 +1,113 @@
+"""`photopeakd import`, `verify` and `reindex`: objects in, proven, and found again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core import audit
+from core.archive import proof
+from core.archive.keeper import Outcome
+from core.commands import Arguments, command, operator, progress, say
+from core.errors import CoreError
+from core.service import FolderLock, make_folder, open_keeper, open_records
+from core.settings import Settings
+from core.workflow import recovery
+from core.workflow.reception import Reception
+
+_CONTENTS = "DICOMDIR"
+
+
+def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
+    """Declare the commands."""
+    bringing = command(commands, "import", _import, "take files or folders of DICOM into the archive")
+    bringing.add_argument("paths", nargs="+", metavar="PATH")
+    proving = command(commands, "verify", _verify, "prove that every acknowledged object is present and intact")
+    proving.add_argument("--deep", action="store_true", help="read every byte")
+    command(commands, "reindex", _reindex, "rebuild the index from the files; refuses beside a running service")
+
+
+# -- import ----------------------------------------------------------------------------------------------------------
+
+
+def _import(given: Settings, arguments: Arguments) -> int:
+    actor, keeper = operator(given), open_keeper(given)
+    reception = Reception(open_records(given), keeper)
+    outcomes: Counter[Outcome] = Counter()
+    refused: list[dict[str, str]] = []
+    for path in progress(_files(arguments.paths), "import"):
+        try:
+            outcomes[reception.receive(actor, keeper.stage_file(path)).outcome] += 1
+        except (CoreError, OSError) as error:
+            refused.append({"path": str(path), "reason": str(error)})
+            print(f"photopeakd: {path}: {error}", file=sys.stderr)
+    facts = {
+        "imported": outcomes[Outcome.STORED], "already": outcomes[Outcome.ALREADY],
+        "quarantined": outcomes[Outcome.QUARANTINED], "refused": refused,
+    }  # fmt: skip
+    with reception.records.writing() as work:
+        audit.record(work, actor, "object.import", "", **{**facts, "refused": len(refused)})
+    say(arguments, facts, "imported {imported}, already there {already}, kept apart {quarantined}".format(**facts))
+    return 1 if refused else 0
+
+
+def _files(given: list[str]) -> list[Path]:
+    """Return every file of the paths given, in order; a table of contents is no object."""
+    found: list[Path] = []
+    for path in map(Path, given):
+        if path.is_dir():
+            for folder, folders, names in os.walk(path):
+                folders.sort()
+                found += [Path(folder) / name for name in sorted(names) if name.upper() != _CONTENTS]
+        else:
+            found.append(path)
+    return found
+
+
+# -- verify ----------------------------------------------------------------------------------------------------------
+
+
+def _verify(given: Settings, arguments: Arguments) -> int:
+    keeper, records = open_keeper(given), open_records(given)
+    with records.reading() as work:
+        objects, receipts, broken = proof.acknowledged(work), proof.receipts(work), audit.broken_link(work)
+    faults = [
+        fault
+        for one in progress(objects, "verify")
+        for fault in proof.faults_of(keeper.store, one, deep=arguments.deep)
+    ]
+    facts = {
+        "objects": len(objects), "receipts": receipts, "bytes": sum(one.size for one in objects), "deep": arguments.deep,
+        "faults": [asdict(fault) for fault in faults], "audit_chain_broken_at": broken,
+    }  # fmt: skip
+    lines = [f"{fault.sop_instance_uid}: {fault.fault} ({fault.path})" for fault in faults]
+    lines += [f"the audit trail was changed by hand at entry {broken}"] if broken is not None else []
+    ended = f"{len(lines)} faults" if lines else "all present and intact" if arguments.deep else "all present"
+    say(arguments, facts, "\n".join([*lines, f"{len(objects)} objects, {receipts} receipts: {ended}"]))
+    return 1 if lines else 0
+
+
+# -- reindex ---------------------------------------------------------------------------------------------------------
+
+
+def _reindex(given: Settings, arguments: Arguments) -> int:
+    make_folder(given)
+    lock = FolderLock(given.data)
+    lock.hold()
+    try:
+        keeper, records = open_keeper(given), open_records(given)
+        files, apart = list(keeper.store.files()), list(keeper.store.files(recovery.APART))
+        with records.writing() as work:
+            shown = progress(files, "reindex")
+            rebuilt = recovery.reindex(work, keeper, operator(given), shown, apart)
+    finally:
+        lock.release()
+    for one in rebuilt.left_out:
+        print(f"photopeakd: {one['path']}: {one['reason']}", file=sys.stderr)
+    said = f"{rebuilt.objects} objects, {rebuilt.quarantined} kept apart, {len(rebuilt.left_out)} files left out"
+    say(arguments, asdict(rebuilt), said)
+    return 1 if rebuilt.left_out else 0
