@@ -4,7 +4,7 @@ Pydantic only. What comes in is validated here before anything is stored; nothin
 """
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -539,6 +539,24 @@ class Series(Shape):
     sent_patient_name: str = ""
     sent_birth_date: str = ""
     sent_sex: str = ""
+
+
+class Look(Shape):
+    """How to draw a stored object: cells, first frame (from 0) and how many in the grid, window, colours, zoom."""
+
+    rows: Annotated[int, Field(ge=1, le=1000)] = 24
+    columns: Annotated[int, Field(ge=1, le=2000)] = 80
+    frame: Annotated[int, Field(ge=0)] = 0
+    grid: Annotated[int, Field(ge=1, le=400)] = 1
+    lower: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    upper: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    auto: Literal["own", "robust", "maximum", "range"] = "own"  # without a window; own: the object says (not NM)
+    map: Short = "gray"
+    invert: bool = False
+    smooth: bool = True
+    zoom: Annotated[float, Field(ge=1, le=64)] = 1.0
+    centre_row: Annotated[float, Field(ge=0, le=1)] = 0.5
+    centre_column: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 # -- reports ---------------------------------------------------------------------------------------------------------

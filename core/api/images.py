@@ -1,21 +1,29 @@
-"""What arrived and where it is filed: the unfiled, corrections, overdue and quarantined."""
+"""What arrived, where it is filed, and how it looks."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, JSONResponse
 
 from core import wire
 from core.api.caller import Caller
 from core.records import Records
 from core.vocabulary import BatchState
-from core.workflow import corrections, unfiled
+from core.workflow import corrections, unfiled, viewing
+from core.workflow.viewing import LightBox
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-def router(records: Records) -> APIRouter:
-    """Return the routes of the filing page."""
+def router(records: Records, light_box: LightBox) -> APIRouter:
+    """Return the routes of the filing page and of the viewer."""
     routes = APIRouter(tags=["images"])
+    _filing(routes, records)
+    _viewing(routes, records, light_box)
+    return routes
+
+
+def _filing(routes: APIRouter, records: Records) -> None:
 
     @routes.get("/images/unfiled")
     def waiting(
@@ -59,4 +67,32 @@ def router(records: Records) -> APIRouter:
         with records.reading() as work:
             return unfiled.overdue(work, actor, limit)
 
-    return routes
+
+def _viewing(routes: APIRouter, records: Records, light_box: LightBox) -> None:
+    @routes.get("/exams/{reference}/series")
+    def series_of_exam(reference: str, actor: Caller) -> list[wire.Series]:
+        with records.reading() as work:
+            return viewing.exam_series(work, actor, reference)
+
+    @routes.get("/studies/{study_uid}/series")
+    def series_of_study(study_uid: str, actor: Caller) -> list[wire.Series]:
+        with records.reading() as work:
+            return viewing.study_series(work, actor, study_uid)
+
+    @routes.get("/images/{sop_uid}/picture")
+    def picture(sop_uid: str, actor: Caller, look: Annotated[wire.Look, Query()]) -> JSONResponse:
+        with records.reading() as work:
+            row = viewing.image(work, actor, sop_uid)
+        return JSONResponse(light_box.picture(row, look))
+
+    @routes.get("/images/{sop_uid}/header")
+    def header(sop_uid: str, actor: Caller) -> list[dict[str, str]]:
+        with records.reading() as work:
+            row = viewing.image(work, actor, sop_uid)
+        return viewing.header(light_box.file(row))
+
+    @routes.get("/images/{sop_uid}/file", response_class=FileResponse)
+    def file(sop_uid: str, actor: Caller) -> FileResponse:
+        with records.reading() as work:
+            row = viewing.image(work, actor, sop_uid)
+        return FileResponse(light_box.file(row), media_type="application/dicom", filename=f"{sop_uid}.dcm")

@@ -75,9 +75,7 @@ class Arrivals:
             work.add(patient)
             normalised = normalise_identifier(number)
             work.add(
-                Identifier(
-                    site="MAIN", patient_id=patient.id or 0, value=number, normalised=normalised, primary=True
-                )
+                Identifier(site="MAIN", patient_id=patient.id or 0, value=number, normalised=normalised, primary=True)
             )
         return patient.id or 0
 
@@ -107,7 +105,7 @@ class Arrivals:
         aet: str = "SPECT1", step: str = "",
     ) -> int:  # fmt: skip
         """Let one object arrive; return its batch's id."""
-        key = "|".join((number, accession, name, born, sex, study_id))
+        key = f"{number}|{accession}|{name}|{born}|{sex}|{study_id}"
         with self.records.writing() as work:
             row = self._series(work, key, study, series, description, study_id)
             batch = self._batch(work, key, study, series) or Batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,9 +102,9 @@ def test_settling_a_conflict_unlocks_the_report(arrivals: Arrivals) -> None:
 def test_of_two_people_who_file_the_same_batch_the_second_is_told(arrivals: Arrivals) -> None:
     batch = arrivals.send(accession="")
     put(arrivals, batch, "A1")
-    with pytest.raises(Refused, match="filed to A1 by he.jun already"):
+    with pytest.raises(Refused, match=r"filed to A1 by he\.jun already"):
         put(arrivals, batch, "A2", by=HEAD, reason="it is the other one")
-    with pytest.raises(Refused, match="filed to A1 by he.jun already"):
+    with pytest.raises(Refused, match=r"filed to A1 by he\.jun already"):
         put(arrivals, "9.9.1", "A1", by=HEAD)
 
 
@@ -141,17 +142,18 @@ def test_unfiling_what_is_not_filed_is_refused(arrivals: Arrivals) -> None:
 def test_undoing_restores_exactly_and_only_once(arrivals: Arrivals) -> None:
     arrivals.send()
     arrivals.send("9.9.2", accession="", series="other")
-    for act in (
+    acts: list[Callable[[], wire.Correction]] = [
         lambda: take(arrivals),
         lambda: put(arrivals, "9.9.1", "A2", reason="moved"),
         lambda: put(arrivals, "9.9.2", "A1", reason="filed"),
-    ):
+    ]
+    for act in acts:
         before = everything(arrivals)
         done = act()
         assert everything(arrivals) != before
         assert undo(arrivals, done.id).undone_at is not None
         assert everything(arrivals) == before
-        with pytest.raises(Refused, match="was undone by he.jun"):
+        with pytest.raises(Refused, match=r"was undone by he\.jun"):
             undo(arrivals, done.id)
 
 

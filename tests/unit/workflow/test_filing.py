@@ -179,7 +179,7 @@ def test_the_order_in_which_objects_arrive_changes_nothing(tmp_path: Path) -> No
         folder.mkdir()
         department = Arrivals(folder)
         for what in order:
-            department.send(**what)  # type: ignore[arg-type]
+            department.send(**what)
         with department.records.reading() as work:
             rows = work.session.exec(select(Batch)).all()
             seen.add(frozenset((b.study_uid, b.identity_key, b.state, b.exam_id, b.contradicts) for b in rows))

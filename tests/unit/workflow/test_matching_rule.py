@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import date
 
@@ -146,9 +147,7 @@ def departments(draw: st.DrawFn) -> list[KnownPatient]:
             state, holds = draw(st.sampled_from(ExamState)), draw(st.booleans())
             exams.append(KnownExam(at, f"A{at}", f"1.{at}", state, holds_study=holds))
         known_by = frozenset(draw(st.sets(st.sampled_from(["p1", "p2", "p3", "77"]), max_size=2)))
-        patients.append(
-            KnownPatient(patient + 1, known_by, draw(names), draw(births), draw(sexes), tuple(exams))
-        )
+        patients.append(KnownPatient(patient + 1, known_by, draw(names), draw(births), draw(sexes), tuple(exams)))
     return patients
 
 
@@ -179,9 +178,11 @@ def test_nothing_is_filed_with_fewer_than_two_keys_or_across_a_contradiction(
 
 
 @given(batches, departments(), st.randoms(use_true_random=False))
-def test_the_order_in_which_the_register_is_read_changes_nothing(sent: Sent, patients: list[KnownPatient], random) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_in_which_the_register_is_read_changes_nothing(
+    sent: Sent, patients: list[KnownPatient], chance: random.Random
+) -> None:
     shuffled = list(patients)
-    random.shuffle(shuffled)
+    chance.shuffle(shuffled)
     assert decide(sent, patients) == decide(sent, shuffled)
 
 
