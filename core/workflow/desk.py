@@ -162,9 +162,8 @@ def today(work: Work, actor: Actor) -> wire.Today:
     arrived = _count(work, actor, col(Exam.state).in_(_WAITING), col(Exam.urgency_rank).in_(_RANKS),
                      Exam.queued_at >= midnight, col(Exam.arrived_at).is_not(None))  # fmt: skip
     batches = select(Batch.state, func.count()).where(Batch.site == actor.site)
-    by_state = dict(
-        work.session.exec(batches.where(col(Batch.state).in_(("unfiled", "conflicting"))).group_by(Batch.state))
-    )
+    waiting = batches.where(col(Batch.state).in_(("unfiled", "conflicting"))).group_by(Batch.state)
+    by_state = dict(work.session.exec(waiting).all())
     quarantined = select(func.count()).select_from(Quarantined).where(Quarantined.site == actor.site)
     consultations, upcoming = _consultations(work, actor.site)
     return wire.Today(
