@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import argon2
 import uvicorn
@@ -30,7 +30,7 @@ from core.errors import Broken, CoreError, Refused
 from core.model import Site
 from core.records import Records
 from core.rendering.pages import Press
-from core.scp import Services, query_retrieve, storage, verification
+from core.scp import Services, procedure_step, query_retrieve, storage, verification, worklist
 from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls
 from core.settings import Settings
@@ -123,10 +123,6 @@ def _manners(settings: Settings) -> Manners:
     )  # fmt: skip
 
 
-def _not_yet(*_asked: object) -> Any:  # noqa: ANN401 - stands for any service
-    raise Refused("this service is not offered yet")
-
-
 class Service:
     """Everything photopeakd runs, built from its settings."""
 
@@ -184,9 +180,9 @@ class Service:
             echo=partial(verification.echo, records),
             store=partial(storage.store, keeper, self.reception.receive),
             find=partial(query_retrieve.find, records),
-            find_worklist=_not_yet,
-            mpps_create=_not_yet,
-            mpps_set=_not_yet,
+            find_worklist=partial(worklist.find, records),
+            mpps_create=partial(procedure_step.create, records),
+            mpps_set=partial(procedure_step.change, records),
         )
 
     def _sweep(self) -> None:

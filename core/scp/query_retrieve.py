@@ -8,6 +8,7 @@ from pydicom import Dataset
 
 from core.archive import index
 from core.dicom import matching
+from core.dicom.answering import charset_asked, in_charset
 from core.dicom.information_models import Model
 from core.errors import Invalid
 from core.records import Records
@@ -16,7 +17,7 @@ from core.workflow import devices
 
 
 def find(records: Records, caller: Caller, keys: Dataset, model: Model) -> Iterator[Dataset]:
-    """Yield what answers a query, in an order that stays the same.
+    """Yield what answers a query, in an order that stays the same, each answer in letters the caller can show.
 
     Raises
     ------
@@ -28,5 +29,8 @@ def find(records: Records, caller: Caller, keys: Dataset, model: Model) -> Itera
         raise Invalid(wrong[0])
     with records.writing() as work:
         devices.heard(work, caller.aet, caller.site, caller.host, "C-FIND")
+        device = devices.known(work, caller.aet)
+    asked, shown = charset_asked(keys), device.charset if device else ""
     with records.reading() as work:
-        yield from index.find(work, keys, model, caller.site)
+        for answer in index.find(work, keys, model, caller.site):
+            yield in_charset(answer, asked, shown)

@@ -1,0 +1,145 @@
+"""A photopeak of its own for a test: the real service on free ports, its department worked through the workflows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from pydicom import Dataset
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.sop_class import (
+    ModalityPerformedProcedureStep,
+    ModalityWorklistInformationFind,
+    PatientRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelFind,
+    Verification,
+)
+
+from core import access, course, wire
+from core.service import Service
+from core.settings import Settings
+from core.vocabulary import Role
+from core.workflow import acquisition, devices, registration, triage
+
+OPERATOR = access.operator("test", "MAIN")
+HEAD = access.person("head.chen", "MAIN", Role.DOCTOR, Role.HEAD)
+CLERK = access.person("wang.li", "MAIN", Role.CLERK)
+TECHNOLOGIST = access.person("liu.yang", "MAIN", Role.TECHNOLOGIST)
+AET = "PHOTOPEAK"
+WITHOUT_CHECKS = "none of it applies"
+CONTEXTS = (
+    Verification,
+    ModalityWorklistInformationFind,
+    ModalityPerformedProcedureStep,
+    StudyRootQueryRetrieveInformationModelFind,
+    PatientRootQueryRetrieveInformationModelFind,
+)
+TODAY = datetime.now().astimezone().replace(hour=10, minute=0, second=0, microsecond=0)
+
+
+class Department:
+    """The service, and the people who work with it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.records = service.records
+        self.port = service.dicom_port
+
+    def device(self, aet: str, **said: object) -> None:
+        known = wire.Device.model_validate({"aet": aet, "host": "127.0.0.1", "port": 104, "modalities": ["NM"], **said})
+        with self.records.writing() as work:
+            devices.add(work, OPERATOR, known)
+
+    def registered(self, name: str, accession: str, *, procedure: str = "BONE-WB", **said: object) -> wire.Exam:
+        """Register a patient with one exam; what is said beyond belongs to patient or exam, by its name."""
+        patient: dict[str, object] = {"name": name, "birth_date": date(1961, 3, 4), "sex": "M", "accept_similar": True}
+        exam: dict[str, object] = {"procedure": procedure, "accession": accession}
+        for key, value in said.items():
+            (patient if key in wire.NewPatient.model_fields else exam)[key] = value
+        form = wire.Registration.model_validate({"patient": patient, "exam": exam})
+        with self.records.writing() as work:
+            return registration.register(work, CLERK, form)
+
+    def protocol(self, accession: str, device: str | None = "CAM1", at: datetime = TODAY, plan: str = "") -> wire.Exam:
+        with self.records.writing() as work:
+            return triage.protocol(work, HEAD, accession, wire.ProtocolExam(device=device, at=at, plan=plan))
+
+    def scheduled(self, name: str, accession: str, **said: object) -> wire.Exam:
+        self.registered(name, accession, **said)
+        return self.protocol(accession)
+
+    def act(self, what: str, accession: str, reason: str = WITHOUT_CHECKS, step: int | None = None) -> wire.Exam:
+        """Let the technologist arrive, start, finish, discontinue or not do an exam's step."""
+        acts = {
+            "arrive": acquisition.arrive,
+            "start": acquisition.start,
+            "finish": acquisition.finish,
+            "discontinue": acquisition.discontinue,
+            "not_done": acquisition.not_done,
+        }
+        with self.records.writing() as work:
+            return acts[what](work, TECHNOLOGIST, accession, wire.StepAct(reason=reason, step=step))
+
+    def exam(self, accession: str) -> wire.Exam:
+        with self.records.reading() as work:
+            return course.shape(work, course.find_exam(work, accession, "MAIN"))
+
+    @contextlib.contextmanager
+    def association(self, calling: str = "CAM1") -> Iterator[Association]:
+        ae = AE(calling)
+        for context in CONTEXTS:
+            ae.add_requested_context(context)
+        association = ae.associate("127.0.0.1", self.port, ae_title=AET)
+        assert association.is_established, "photopeak refused the association"
+        try:
+            yield association
+        finally:
+            if association.is_established:
+                association.release()
+
+    def worklist(self, keys: Dataset | None = None, calling: str = "CAM1") -> list[Dataset]:
+        """Return what a camera gets for its keys; for everything when it names none."""
+        with self.association(calling) as association:
+            answers = list(association.send_c_find(keys or all_keys(), ModalityWorklistInformationFind))
+        assert answers[-1][0].Status == 0x0000, hex(answers[-1][0].Status)
+        return [identifier for _, identifier in answers if identifier is not None]
+
+    def accessions(self, keys: Dataset | None = None, calling: str = "CAM1") -> list[str]:
+        return [str(item.AccessionNumber) for item in self.worklist(keys, calling)]
+
+
+def all_keys(**said: str) -> Dataset:
+    """Return the keys of a broad query, with some of them asked for."""
+    keys, step = Dataset(), Dataset()
+    for keyword in ("PatientName", "PatientID", "AccessionNumber", "StudyInstanceUID", "PatientWeight", "PatientSize",
+                    "PregnancyStatus", "Allergies", "MedicalAlerts", "CurrentPatientLocation"):  # fmt: skip
+        setattr(keys, keyword, said.get(keyword))
+    if "SpecificCharacterSet" in said:
+        keys.SpecificCharacterSet = said["SpecificCharacterSet"]
+    for keyword in ("ScheduledStationAETitle", "ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime",
+                    "Modality", "ScheduledProcedureStepID", "ScheduledProcedureStepDescription"):  # fmt: skip
+        setattr(step, keyword, said.get(keyword))
+    keys.ScheduledProcedureStepSequence = [step]
+    return keys
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **settings: object) -> Iterator[Department]:
+    """Run photopeak in a folder, with CAM1 registered."""
+    given = Settings(folder, http="127.0.0.1:0", dicom="127.0.0.1:0", **settings)  # type: ignore[arg-type]
+    service = Service(given)
+    service.start()
+    try:
+        department = Department(service)
+        department.device("CAM1")
+        yield department
+    finally:
+        service.stop()
+
+
+def tomorrow() -> datetime:
+    """Return this time tomorrow."""
+    return TODAY + timedelta(days=1)
