@@ -33,6 +33,7 @@ from core.workflow import registration, staffing
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = _parser().parse_args(argv)
+    _keep_values_quiet()
     try:
         given = settings.load(vars(arguments), os.environ)
         answer = arguments.command(given, arguments)
@@ -42,6 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 1
     return answer if isinstance(answer, int) else 0
+
+
+def _keep_values_quiet() -> None:
+    """Keep the values pydicom quotes in its warnings out of logs: they may name patients."""
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module="pydicom")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,8 +76,6 @@ def _add_serve(commands: Any) -> None:  # noqa: ANN401 - argparse's own
 
 def _serve(given: Settings, arguments: Arguments) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values, which may name patients
-    warnings.simplefilter("ignore")  # as above
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydicom import DataElement, Dataset, config
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from sqlalchemy import and_
 from sqlmodel import col, func, select
 
 from core.dicom import matching
@@ -39,6 +40,10 @@ def _tag(keyword: str) -> int:
     return tag_for_keyword(keyword) or 0
 
 
+_IDENTITY: tuple[Any, ...] = (
+    *(SentPatient.patient_number, SentPatient.issuer, SentPatient.name),
+    *(SentPatient.birth_date, SentPatient.sex),
+)
 _HELD = {_tag(keyword) for keyword in (*_PATIENT, *_STUDY, *_SERIES, *_IMAGE, _LEVEL, "SpecificCharacterSet")}
 
 
@@ -111,7 +116,8 @@ class _Query:
         rows = {row.id: row for row in self._session.exec(select(SentPatient).where(col(SentPatient.id).in_(ids)))}
         for patient in (rows[each] for each in ids):
             item = _patient_item(patient)
-            self._count(item, "Patient", SentPatient.patient_number == patient.patient_number)
+            same = zip(_IDENTITY, _who(patient), strict=True)
+            self._count(item, "Patient", and_(*(column == value for column, value in same)))
             yield _who(patient), item
 
     def _studies(self, ids: Sequence[int]) -> Iterator[tuple[tuple[str, ...], Dataset]]:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom import Dataset
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
@@ -54,6 +54,7 @@ _PIECE = 1 << 20
 _LARGEST_INFLATED = 1 << 31
 _GRACE = timedelta(hours=1)
 _ENDS = (b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\xdd")  # sequence delimiters (PS3.5 7.5), little and big endian
+_UNDEFINED = 0xFFFFFFFF  # PS3.5 7.1.3
 _NO_LENGTH = b"\0\0\0\0"
 _TAIL = 64
 
@@ -398,14 +399,21 @@ def _ends_well(dataset: Dataset, path: Path) -> bool:
         return False
     last, size = dataset.get_item(tags[-1]), path.stat().st_size
     with path.open("rb") as file:
-        if isinstance(last, RawDataElement) and last.length != 0xFFFFFFFF:  # noqa: PLR2004 - PS3.5 7.1.3
-            end = last.value_tell + last.length
+        end = _end(last)
+        if end is not None:
             file.seek(min(end, size))
             return end <= size and not file.read(_PIECE).strip(b"\0")
         file.seek(-min(size, _TAIL), os.SEEK_END)
         tail = file.read()
     stripped = tail.rstrip(b"\0")
     return stripped.endswith(_ENDS) and len(tail) - len(stripped) >= len(_NO_LENGTH)
+
+
+def _end(last: RawDataElement | DataElement) -> int | None:
+    """Where an element ends; None where a delimiter says so."""
+    if isinstance(last, RawDataElement):
+        return None if last.length == _UNDEFINED else last.value_tell + last.length
+    return (last.file_tell or 0) if last.is_empty and not last.is_undefined_length else None
 
 
 def _inflates(path: Path) -> bool:

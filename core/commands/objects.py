@@ -81,8 +81,8 @@ def _verify(given: Settings, arguments: Arguments) -> int:
         for fault in proof.faults_of(keeper.store, one, deep=arguments.deep)
     ]
     facts = {
-        "objects": len(objects), "receipts": receipts, "bytes": sum(one.size for one in objects), "deep": arguments.deep,
-        "faults": [asdict(fault) for fault in faults], "audit_chain_broken_at": broken,
+        "objects": len(objects), "receipts": receipts, "bytes": sum(one.size for one in objects),
+        "deep": arguments.deep, "faults": [asdict(fault) for fault in faults], "audit_chain_broken_at": broken,
     }  # fmt: skip
     lines = [f"{fault.sop_instance_uid}: {fault.fault} ({fault.path})" for fault in faults]
     lines += [f"the audit trail was changed by hand at entry {broken}"] if broken is not None else []

@@ -65,7 +65,9 @@ def _file(work: Work, batch: Batch, image: Image, scheduled_step: str) -> None:
             filing.arrived(work, batch, image, scheduled_step=scheduled_step)
             work.session.flush()
     except Exception as error:  # noqa: BLE001 - whatever it is, the object has come and must stay
-        log.error("object %s is kept unfiled: %s in %s", sop_uid, type(error).__name__, _place(error))
+        log.error(  # noqa: TRY400 - the text of the exception may hold what a device sent
+            "object %s is kept unfiled: %s in %s", sop_uid, type(error).__name__, _place(error)
+        )
         work.tell(site, "unfiled", str(batch_id), state=BatchState.UNFILED)
 
 

@@ -106,11 +106,8 @@ def _recount(work: Work) -> None:
     counts = {row[0]: row[1:] for row in work.session.exec(counted.group_by(col(Image.batch_id)))}
     for batch in work.session.exec(select(Batch)).all():
         received, first, last = counts.get(batch.id or 0, (0, batch.first_at, batch.last_at))
-        batch.received, batch.first_at, batch.last_at = (
-            received,
-            _moment(first, batch.first_at),
-            _moment(last, batch.last_at),
-        )
+        batch.received = received
+        batch.first_at, batch.last_at = _moment(first, batch.first_at), _moment(last, batch.last_at)
         work.session.add(batch)
     for exam in work.session.exec(select(Exam).join(Batch, col(Batch.exam_id) == Exam.id).distinct()).all():
         before = (exam.images_received, exam.images_state)
