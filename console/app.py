@@ -60,7 +60,7 @@ class Console(App[None]):
     BINDINGS = [Binding("ctrl+q", "quit", show=False, priority=True)]
     CSS = """
     Input { &.-textual-compact { background: $surface; } &.-textual-compact:focus { background: $panel; } }
-    Toast { width: 56; }
+    Toast { width: 56; padding: 0 1; margin-top: 0; }
     """
 
     class _Loaded(Message):
@@ -456,6 +456,7 @@ def run(server: str = "") -> int:
     """Open the console; returns the exit status."""
     chosen = preferences.read(server=server)
     words.speak(chosen.language)
+    keymap.give_alt_digits_back()
     app = Console(chosen)
     app.run()
     return app.return_code or 0

@@ -88,7 +88,7 @@ class Client:
             raise ServiceAway(self.server, type(error).__name__) from error
         if answer.is_error:
             raise _refusal(answer)
-        if answer.headers.get("content-type", "").startswith("application/json"):
+        if answer.content and answer.headers.get("content-type", "").startswith("application/json"):
             return answer.json()
         return answer.content or None
 

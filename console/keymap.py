@@ -13,6 +13,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+
 from console.commands import COMMANDS, EVERYWHERE, Command
 from console.words import _
 
@@ -101,3 +103,10 @@ def _taken(key: str, command: Command, known: dict[str, Command], keys: dict[str
         if other is not command and meets and key in keys.get(other.id, other.key).split(","):
             return other.id
     return ""
+
+
+def give_alt_digits_back() -> None:
+    """Let Alt+1 be Alt+1: Textual reads it as the letter a Macintosh makes of it, and would type that into fields."""
+    if isinstance(ANSI_SEQUENCES_KEYS, dict):
+        for digit in "0123456789":
+            ANSI_SEQUENCES_KEYS.pop(f"\x1b{digit}", None)

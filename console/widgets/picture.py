@@ -1,0 +1,220 @@
+"""A picture in half blocks: the service draws it at this size, here it is only painted.
+
+What travels is one palette index a pixel and the palette's colours; each pair of colours becomes a style once, and
+runs of equal pairs become one segment. Terminals without colours get a ramp of characters.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, TypeAlias
+
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+RAMP = " .:-=+*#%@"
+_FIXED_COLOURS = "true_colour"  # indices of this palette are no levels and are never rounded
+_LEVELS = 64
+_ROUNDED = bytes(min(255, (index * _LEVELS // 256) * 255 // (_LEVELS - 1)) for index in range(256))
+_UPPER_HALF = "▀"
+
+StylesOfPairs: TypeAlias = dict[tuple[int, int], Style]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture as it came: `pixels` has 2 * rows lines of `columns` indices into `colours` (256 x 3 bytes)."""
+
+    rows: int
+    columns: int
+    palette: str
+    pixels: bytes
+    colours: bytes
+    labels: tuple[tuple[int, int, str], ...] = ()  # row, column, text
+
+    @classmethod
+    def from_wire(cls, answer: Mapping[str, Any], *, labelled: bool = False) -> Drawn:
+        """Take in what the service sent; with `labelled` each tile is named in its corner."""
+        tiles: Sequence[Mapping[str, Any]] = answer["tiles"] if labelled else ()
+        pixels = zlib.decompress(b64decode(answer["pixels"]))
+        if answer["palette"] != _FIXED_COLOURS:
+            pixels = pixels.translate(_ROUNDED)
+        return cls(
+            rows=answer["rows"],
+            columns=answer["columns"],
+            palette=answer["palette"],
+            pixels=pixels,
+            colours=b64decode(answer["colours"]),
+            labels=tuple((tile["top"] // 2, tile["left"], str(tile["frame"] + 1)) for tile in tiles),
+        )
+
+
+def painted(drawn: Drawn) -> list[Strip]:
+    """Return the strips of a picture in colour, two pixels a cell."""
+    styles, width = _styles_of(drawn.colours), drawn.columns
+    labels: dict[int, list[tuple[int, str]]] = {}
+    for row, column, text in drawn.labels:
+        labels.setdefault(row, []).append((column, text))
+    strips = []
+    for row in range(drawn.rows):
+        start = 2 * row * width
+        upper, lower = drawn.pixels[start : start + width], drawn.pixels[start + width : start + 2 * width]
+        strip = Strip(_segments(upper, lower, drawn.colours, styles), width)
+        strips.append(_labelled(strip, labels[row]) if row in labels else strip)
+    return strips
+
+
+def _segments(upper: bytes, lower: bytes, colours: bytes, styles: StylesOfPairs) -> Iterator[Segment]:
+    for pair, run in groupby(zip(upper, lower, strict=True)):
+        style = styles.get(pair)
+        if style is None:
+            style = styles[pair] = _style(pair, colours)
+        yield Segment(_UPPER_HALF * len(tuple(run)), style)
+
+
+def _style(pair: tuple[int, int], colours: bytes) -> Style:
+    above, below = (Color.from_rgb(*colours[3 * index : 3 * index + 3]) for index in pair)
+    return Style(color=above, bgcolor=below)
+
+
+@lru_cache(maxsize=16)
+def _styles_of(colours: bytes) -> StylesOfPairs:
+    """Return the styles made so far for a palette; they are made once and kept."""
+    assert len(colours) == 3 * 256  # noqa: S101 - the shape that travels
+    return {}
+
+
+def _labelled(strip: Strip, labels: list[tuple[int, str]]) -> Strip:
+    for column, text in labels:
+        label = Strip([Segment(text, Style(color="white", bgcolor="black"))], len(text))
+        before, after = strip.crop(0, column), strip.crop(column + len(text))
+        strip = Strip.join([before, label, after])
+    return strip
+
+
+def in_characters(drawn: Drawn) -> list[Strip]:
+    """Return the strips of a picture as characters, one a cell, darker to brighter as `RAMP` goes."""
+    brightness = bytes(
+        (299 * drawn.colours[i] + 587 * drawn.colours[i + 1] + 114 * drawn.colours[i + 2]) // 1000
+        for i in range(0, len(drawn.colours), 3)
+    )
+    light, width, strips = drawn.pixels.translate(brightness), drawn.columns, []
+    for row in range(drawn.rows):
+        start = 2 * row * width
+        pairs = zip(light[start : start + width], light[start + width : start + 2 * width], strict=True)
+        text = "".join(RAMP[(above + below) * len(RAMP) // 512] for above, below in pairs)
+        for at, column, label in drawn.labels:
+            if at == row:
+                text = text[:column] + label + text[column + len(label) :]
+        strips.append(Strip([Segment(text[:width])], width))
+    return strips
+
+
+class Picture(Widget):
+    """Paints the picture it is given in the middle of its place; asks for another when its size changes."""
+
+    DEFAULT_CSS = """
+    Picture { width: 1fr; height: 1fr; background: #000000; color: #c0c0c0; }
+    """
+
+    class Resized(Message):
+        """There is room for `columns` x `rows` cells now."""
+
+        def __init__(self, rows: int, columns: int) -> None:
+            super().__init__()
+            self.rows, self.columns = rows, columns
+
+    class Dragged(Message):
+        """The mouse was dragged: by so many cells to the right and downward."""
+
+        def __init__(self, right: int, down: int) -> None:
+            super().__init__()
+            self.right, self.down = right, down
+
+    class Wheeled(Message):
+        """The wheel was turned: 1 downward, -1 upward."""
+
+        def __init__(self, steps: int) -> None:
+            super().__init__()
+            self.steps = steps
+
+    def __init__(self, *, characters: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's word
+        super().__init__(id=id)
+        self.characters = characters
+        self.drawn: Drawn | None = None
+        self._strips: list[Strip] = []
+        self._words = ""
+        self._pressed = False
+
+    def show(self, drawn: Drawn) -> None:
+        """Paint this picture."""
+        self.drawn, self._words = drawn, ""
+        self._strips = in_characters(drawn) if self.characters or self._colourless() else painted(drawn)
+        self.refresh()
+
+    def say(self, words: str) -> None:
+        """Show words in place of a picture."""
+        self.drawn, self._strips, self._words = None, [], words
+        self.refresh()
+
+    def _colourless(self) -> bool:
+        return self.app.no_color or self.app.console.color_system in (None, "standard")
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line: of the picture, of the words, or empty."""
+        width, height = self.size
+        top = (height - len(self._strips)) // 2
+        if self._strips and 0 <= y - top < len(self._strips):
+            strip = self._strips[y - top]
+            return self._placed(strip, (width - strip.cell_length) // 2, width)
+        if self._words and y == height // 2:
+            words = Strip([Segment(self._words, self.rich_style)])
+            return self._placed(words, (width - words.cell_length) // 2, width)
+        return Strip.blank(width, self.rich_style)
+
+    def _placed(self, strip: Strip, left: int, width: int) -> Strip:
+        if left == 0 and strip.cell_length == width:
+            return strip
+        before = Strip.blank(max(0, left), self.rich_style)
+        return Strip.join([before, strip]).crop(0, width).extend_cell_length(width, self.rich_style)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Ask for a picture of this size."""
+        if event.size.width and event.size.height:
+            self.post_message(self.Resized(event.size.height, event.size.width))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Begin to drag."""
+        self._pressed = event.button == 1
+        if self._pressed:
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Tell how far the mouse was dragged."""
+        if self._pressed and (event.delta_x or event.delta_y):
+            self.post_message(self.Dragged(event.delta_x, event.delta_y))
+
+    def on_mouse_up(self) -> None:
+        """End the drag."""
+        self._pressed = False
+        self.release_mouse()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Tell that the wheel was turned."""
+        event.stop()
+        self.post_message(self.Wheeled(1))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Tell that the wheel was turned."""
+        event.stop()
+        self.post_message(self.Wheeled(-1))
