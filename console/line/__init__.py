@@ -11,9 +11,9 @@ import os
 import sys
 
 from console.client import DEFAULT_SERVER, Client, ServiceAway, ServiceRefused, TokenFile
-from console.line import consult, dose, exam, patient, report, session
+from console.line import consult, dose, exam, images, patient, report, session
 
-_ROOMS = (session, patient, exam, dose, report, consult)
+_ROOMS = (session, patient, exam, dose, images, report, consult)
 
 
 def main(argv: list[str]) -> int:
