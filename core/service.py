@@ -23,6 +23,7 @@ from core import wire
 from core.api import app as api
 from core.api import consultations, events, exams, images, patients, reports, session
 from core.api import desk as front_desk
+from core.api import service as service_page
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
 from core.archive.stores import LocalStore
@@ -33,6 +34,7 @@ from core.rendering.pages import Press
 from core.scp import Services, procedure_step, query_retrieve, storage, verification, worklist
 from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls
+from core.scu.peer import Peer, Timeouts
 from core.settings import Settings
 from core.workflow import catalogue
 from core.workflow.reading import Desk
@@ -155,6 +157,7 @@ class Service:
             exams.router(self.records),
             front_desk.router(self.records),
             images.router(self.records, LightBox(self.keeper.local)),
+            service_page.router(self.records, self.parts, self.keeper.store.check, self._echo),
         ]
         return api.build(routers, self.sign_ins.who, self.parts, self.metrics)
 
@@ -184,6 +187,11 @@ class Service:
             mpps_create=partial(procedure_step.create, records),
             mpps_set=partial(procedure_step.change, records),
         )
+
+    def _echo(self, device: wire.Device) -> None:
+        """Ask a device whether it is there, as briefly as somebody at a screen waits."""
+        soon = Timeouts(connect=5, association=5, answer=5, silence=5)
+        Peer(device.aet, device.host, device.port, self.settings.aet, soon).echo()
 
     def _sweep(self) -> None:
         """Now and then, remove what a crash or a broken sender left."""

@@ -762,12 +762,46 @@ class AuditEntry(Shape):
     hash: str
 
 
+class Heard(Shape):
+    """An AE title that called; `device` names the registered device it is."""
+
+    aet: str
+    host: str
+    service: str
+    at: AwareDatetime | None
+    objects: int
+    device: str | None = None
+
+
+class Echoed(Shape):
+    aet: str
+    answered: bool
+
+
+class Archive(Shape):
+    """What the archive holds; `free_bytes` is None when its store does not say."""
+
+    patients: int
+    studies: int
+    series: int
+    images: int
+    quarantined: int
+    bytes: int
+    free_bytes: int | None
+
+
 class Part(Shape):
     """One part of the service and whether it works."""
 
     name: str
     ready: bool
     detail: str = ""
+
+
+class ServiceFacts(Shape):
+    parts: list[Part]
+    archive: Archive
+    heard: list[Heard]
 
 
 class Problem(BaseModel):

@@ -63,6 +63,12 @@ def named(work: Work, aet: str) -> Device:
     return row
 
 
+def to_call(work: Work, actor: Actor, aet: str) -> wire.Device:
+    """Return where a device is, for somebody who may have it called."""
+    access.require(actor, Operation.ADMINISTER)
+    return shape(named(work, aet))
+
+
 def known(work: Work, aet: str) -> Device | None:
     """Return the enabled device that calls itself so, by AE title first, then by alias."""
     row = work.session.exec(select(Device).where(Device.aet == aet, col(Device.enabled))).first()

@@ -157,7 +157,7 @@ def _steps_named(work: Work, site: str, attributes: Dataset) -> list[Step]:
 
 
 def _exam_named(work: Work, site: str, item: Dataset) -> Exam | None:
-    """Return the exam that Study UID and accession number name together; None where they disagree."""
+    """Return the exam that Study UID and accession number name together, else the step's; None where they disagree."""
     study_uid, accession = _text(item, "StudyInstanceUID"), _text(item, "AccessionNumber")
     by_study = select(Exam).where(Exam.site == site, Exam.study_instance_uid == study_uid)
     by_accession = select(Exam).where(Exam.site == site, Exam.accession == accession)
@@ -165,7 +165,13 @@ def _exam_named(work: Work, site: str, item: Dataset) -> Exam | None:
     other = work.session.exec(by_accession).first() if accession else None
     if one and other and one.id != other.id:
         return None
-    return one or other
+    return one or other or (None if study_uid or accession else _exam_of_step(work, site, item))
+
+
+def _exam_of_step(work: Work, site: str, item: Dataset) -> Exam | None:
+    step_id = _text(item, "ScheduledProcedureStepID")
+    of_step = select(Exam).join(Step, col(Step.exam_id) == Exam.id).where(Step.site == site, Step.sps_id == step_id)
+    return work.session.exec(of_step).first() if step_id else None
 
 
 def _is_theirs(work: Work, exam: Exam, patient_number: str) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset
 from pynetdicom import AE
@@ -48,12 +49,12 @@ class Department:
         self.records = service.records
         self.port = service.dicom_port
 
-    def device(self, aet: str, **said: object) -> None:
+    def device(self, aet: str, **said: Any) -> None:  # noqa: ANN401 - whatever the form takes
         known = wire.Device.model_validate({"aet": aet, "host": "127.0.0.1", "port": 104, "modalities": ["NM"], **said})
         with self.records.writing() as work:
             devices.add(work, OPERATOR, known)
 
-    def registered(self, name: str, accession: str, *, procedure: str = "BONE-WB", **said: object) -> wire.Exam:
+    def registered(self, name: str, accession: str, *, procedure: str = "BONE-WB", **said: Any) -> wire.Exam:  # noqa: ANN401 - as above
         """Register a patient with one exam; what is said beyond belongs to patient or exam, by its name."""
         patient: dict[str, object] = {"name": name, "birth_date": date(1961, 3, 4), "sex": "M", "accept_similar": True}
         exam: dict[str, object] = {"procedure": procedure, "accession": accession}
@@ -67,7 +68,7 @@ class Department:
         with self.records.writing() as work:
             return triage.protocol(work, HEAD, accession, wire.ProtocolExam(device=device, at=at, plan=plan))
 
-    def scheduled(self, name: str, accession: str, **said: object) -> wire.Exam:
+    def scheduled(self, name: str, accession: str, **said: Any) -> wire.Exam:  # noqa: ANN401 - as above
         self.registered(name, accession, **said)
         return self.protocol(accession)
 
