@@ -2,29 +2,34 @@
 
 How to add a page
 -----------------
-1. Write `console/screens/NAME.py` with a class derived from `console.screens.page.Page`. Give it `NAME`, `TITLE`, `HELP`
-   (English; they are translated when shown) and `HEARS`, the kinds of news that outdate its rows ("exam", "patient",
-   "unfiled", "report", "consultation", ...). Make its widgets in `body()`; read its rows in `refresh_rows()` and call
-   that in `on_mount`. `console/screens/triage.py` is the one to copy.
-2. Add one `PageEntry` to `console/pages.py`: who may use it, whose home it is. Alt+1..9 count the pages a person may use.
-3. Add its commands to the table in `console/commands.py`, ids `NAME.verb`; each calls `action_verb` of the page. Keys, key
-   line, palette, help and keymap follow from the table: a page has no BINDINGS of its own.
-4. Ask the service by `self.ask(lambda: self.desk.client.post(...), then)`: it works in a thread and `then(answer)` runs
-   here; without `then` the rows are read again. A refusal is shown as the service worded it, or goes to `otherwise=`.
-   Widgets are never touched from a worker. `self.done(text, undo=...)` says what happened.
-5. Lists are `PagedList(columns, row, key)`: `.source(fetch)` for what the service pages, `.show(items)` for what is here. A
-   `Vertical(classes="preview")` beside it is shown from 120 columns on. States look as `console/widgets/states.py` says.
-6. Dialogs: `Choose`, `Confirm`, `AskText`, `Read` of `console/screens/dialogs.py`, by `self.app.push_screen(dialog, then)`.
-   Forms: `console/widgets/form.py`. A further screen of a page is a `Page` too, pushed with `self.app.push_screen`.
+1. Write `console/screens/NAME.py` with a class derived from `console.screens.page.Page`. Give it `NAME`, `TITLE`,
+   `HELP` (English; they are translated when shown) and `HEARS`, the kinds of news that outdate its rows ("exam",
+   "patient", "unfiled", "report", "consultation", ...). Make its widgets in `body()`; read its rows in `refresh_rows()`
+   and call that in `on_mount`. `console/screens/triage.py` is the one to copy.
+2. Add one `PageEntry` to `console/pages.py`: who may use it, whose home it is. Alt+1..9 count a person's pages.
+3. Add its commands to the table in `console/commands.py`, ids `NAME.verb`; each calls `action_verb` of the page. Keys,
+   key line, palette, help and keymap follow from the table: a page has no BINDINGS of its own.
+4. Ask the service by `self.ask(lambda: self.desk.client.post(...), then)`: it works in a thread and `then(answer)`
+   runs here; without `then` the rows are read again. A refusal is shown as the service worded it, or goes to
+   `otherwise=`. Widgets are never touched from a worker. `self.done(text, undo=...)` says what happened.
+5. Lists are `PagedList(columns, row, key)`: `.source(fetch)` for what the service pages, `.show(items)` for what is
+   here. A container of class "preview" beside it is shown from 120 columns on. States look as
+   `console/widgets/states.py` says.
+6. Dialogs: `Choose`, `Confirm`, `AskText`, `Read` of `console/screens/dialogs.py`, by
+   `self.app.push_screen(dialog, then)`. Forms: `console/widgets/form.py`; a page with a form keeps its draft by
+   `PUT drafts/NAME` and in `keep_drafts()`, which is called when the terminal goes away. A further screen of a page is
+   a `Page` too, pushed with `self.app.push_screen`.
 7. Every word a person reads goes through `_()` when it is shown, and into `console/locale/zh.po`.
 8. A screen at rest sends nothing: no clocks, no spinners, no animation. `self.desk.now()` is the clock.
-To go to a page from another: `self.app.post_message(GoTo("triage"))` of `console/going.py`, with `exam=` to point at one.
+
+To go to a page from another: `self.app.post_message(GoTo("triage", exam=...))` of `console/going.py`.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -104,8 +109,8 @@ class Console(App[None]):
         self.call_after_refresh(self._begin)
         if hasattr(signal, "SIGHUP") and not self.is_headless:
             self._loop_handles_hang_up()
-        for complaint in (*self._preferences.complaints, *self._keys.complaints):
-            self.notify(complaint, severity="warning", timeout=15, markup=False)
+        if complaints := (*self._preferences.complaints, *self._keys.complaints):
+            self.notify("\n".join(complaints), severity="warning", timeout=15, markup=False)
 
     def _loop_handles_hang_up(self) -> None:
         import asyncio  # noqa: PLC0415 - textual has it in memory already
@@ -229,10 +234,8 @@ class Console(App[None]):
     def _forget(self, client: Client) -> None:
         from console.client import ServiceAway, ServiceRefused, TokenFile  # noqa: PLC0415 - after the first paint
 
-        try:
+        with suppress(ServiceRefused, ServiceAway):  # the token is forgotten here in any case
             client.delete("session")
-        except (ServiceRefused, ServiceAway):
-            pass  # the token is forgotten here in any case
         TokenFile(client.server).write(None)
         client.token = None
 
@@ -259,6 +262,11 @@ class Console(App[None]):
 
         self.run_worker(change(), group="session")
 
+    def notify(self, message: str, **how: Any) -> None:  # noqa: ANN401 - as Textual has it
+        """Show one toast at a time: a pile of them hides the work."""
+        self.clear_notifications()
+        super().notify(message, **how)
+
     # -- what every page can do --------------------------------------------------------------------------------------
 
     def action_go(self, page: str) -> None:
@@ -279,7 +287,7 @@ class Console(App[None]):
 
         self.run_worker(go(), group="going")
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """Step back: within the page, then to the one under it."""
         screen = self.screen
         if (step := getattr(screen, "step_back", None)) and step():

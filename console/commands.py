@@ -1,7 +1,7 @@
 """Every command there is, in one table: it feeds the keys, the key line, the palette, the help and the manual.
 
-A command belongs to a page, or to every page (`EVERYWHERE`). `key` is its own key, which the person's keymap may change;
-`action` names the method `action_...` of the page that does it.
+A command belongs to a page, or to every page (`EVERYWHERE`). `key` is its own key, which the person's keymap may
+change; `action` names the method `action_...` of the page that does it.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ COMMANDS: tuple[Command, ...] = (
     # -- the registration form
     Command("registration.register", "ctrl+s", "Register"),
     Command("registration.unknown", "f4", "Unknown patient"),
+    Command("patient_change.save", "ctrl+s", "Save", right=Operation.REGISTER),
     # -- triage
     Command("triage.urgency", "u", "Urgency", right=Operation.TRIAGE),
     Command("triage.assign", "a", "Assign", right=Operation.TRIAGE),

@@ -20,7 +20,43 @@ from console.words import _
 
 _KEY = re.compile(r"((ctrl|alt|shift)\+)*(f([1-9]|1[0-9]|2[0-4])|[a-z0-9]|[a-z]+(_[a-z]+)*)")
 _NAMED = frozenset(
-    ["enter", "escape", "tab", "space", "backspace", "delete", "insert", "home", "end", "pageup", "pagedown", "up", "down", "left", "right", "slash", "backslash", "comma", "full_stop", "minus", "plus", "equals_sign", "question_mark", "exclamation_mark", "semicolon", "colon", "asterisk", "at", "number_sign", "left_square_bracket", "right_square_bracket", "less_than_sign", "greater_than_sign", "underscore", "apostrophe"]
+    [
+        "enter",
+        "escape",
+        "tab",
+        "space",
+        "backspace",
+        "delete",
+        "insert",
+        "home",
+        "end",
+        "pageup",
+        "pagedown",
+        "up",
+        "down",
+        "left",
+        "right",
+        "slash",
+        "backslash",
+        "comma",
+        "full_stop",
+        "minus",
+        "plus",
+        "equals_sign",
+        "question_mark",
+        "exclamation_mark",
+        "semicolon",
+        "colon",
+        "asterisk",
+        "at",
+        "number_sign",
+        "left_square_bracket",
+        "right_square_bracket",
+        "less_than_sign",
+        "greater_than_sign",
+        "underscore",
+        "apostrophe",
+    ]
 )
 _SHOWN = {
     "slash": "/",

@@ -1,4 +1,4 @@
-"""What a person has set for their console, in `console.toml` of their configuration folder; the environment is read here alone."""
+"""What a person has set for their console, in `console.toml` of their folder; the environment is read here alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from platformdirs import user_config_path
@@ -31,10 +31,7 @@ class Preferences:
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(kept.items())]
         (self.folder / "console.toml").write_text("".join(lines), encoding="utf-8")
-        return replace(self, **{name: value for name, value in settings.items() if name in _NAMES})
-
-
-_NAMES = frozenset(one.name for one in fields(Preferences)) - {"folder", "complaints"}
+        return replace(self, language=kept.get("language", self.language), theme=kept.get("theme", self.theme))
 
 
 def read(environment: Mapping[str, str] | None = None, folder: Path | None = None, server: str = "") -> Preferences:

@@ -55,12 +55,11 @@ def choose(name: str, folder: Path) -> tuple[Theme, str]:
 def _theme(name: str, path: Path) -> Theme:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
-        unknown = set(told) - _FIELDS - {"title"}
-        if unknown or "primary" not in told:
-            raise ValueError(_("unknown: {keys}").format(keys=", ".join(sorted(unknown)) or "primary?"))
+        told.pop("title", None)
+        if unknown := set(told) - _FIELDS:
+            raise BrokenTheme(_("theme {name}: unknown {keys}").format(name=name, keys=", ".join(sorted(unknown))))
         for key in _COLOURS & set(told):
             Color.parse(told[key])
-        told.pop("title", None)
         return Theme(name=name, **told)
     except (OSError, ValueError, TypeError, ColorParseError) as error:
         raise BrokenTheme(_("theme {name}: {error}").format(name=name, error=error)) from error

@@ -44,15 +44,13 @@ def moment(text: str, now: datetime) -> datetime | None:
     """
     if not text.strip():
         return None
-    try:
-        found = _MOMENT.fullmatch(text.strip())
-        if found is None:
-            raise ValueError(text)
-        at = time(int(found["hour"]), int(found["minute"]))
-        return datetime.combine(_day(found["day"] or "+0", now.date()), at).astimezone()
-    except ValueError:
-        told = _("Write a time as 9:30, +1 9:30 for tomorrow, 10-24 9:30 or 2026-10-24 9:30.")
-        raise ValueError(told) from None
+    if found := _MOMENT.fullmatch(text.strip()):
+        try:
+            at = time(int(found["hour"]), int(found["minute"]))
+            return datetime.combine(_day(found["day"] or "+0", now.date()), at).astimezone()
+        except ValueError:
+            pass  # told below, as any other text that is no time
+    raise ValueError(_("Write a time as 9:30, +1 9:30 for tomorrow, 10-24 9:30 or 2026-10-24 9:30."))
 
 
 def _day(text: str, today: date) -> date:

@@ -16,7 +16,10 @@ from console.words import _
 
 _FRAME = """
     align: center middle; background: $background 60%;
-    & > Vertical { width: 76; max-width: 95%; height: auto; max-height: 90%; border: round $primary; background: $surface; padding: 0 1; }
+    & > Vertical {
+        width: 76; max-width: 95%; height: auto; max-height: 90%;
+        border: round $primary; background: $surface; padding: 0 1;
+    }
     & .title { text-style: bold; color: $primary; }
     & .text { height: auto; }
     & Horizontal { height: 1; margin-top: 1; align-horizontal: right; }

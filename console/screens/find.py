@@ -30,7 +30,9 @@ class Find(ModalScreen["tuple[str, str] | None"]):
     AUTO_FOCUS = "#sought"
     DEFAULT_CSS = """
     Find { align: center top; background: $background 60%; }
-    Find > Vertical { width: 78; max-width: 100%; height: 20; margin-top: 1; border: round $primary; background: $surface; }
+    Find > Vertical {
+        width: 78; max-width: 100%; height: 20; margin-top: 1; border: round $primary; background: $surface;
+    }
     Find PagedList { background: $surface; }
     Find:ansi { background: ansi_default; }
     """

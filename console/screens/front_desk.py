@@ -14,8 +14,6 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from core.vocabulary import Operation
-
 from console.screens.page import Page
 from console.screens.patient import PatientPage
 from console.screens.registration import RegistrationPage
@@ -25,6 +23,7 @@ from console.widgets.exams import told
 from console.widgets.paged_list import Item, PagedList
 from console.widgets.people import born, clock, moment, name
 from console.words import _
+from core.vocabulary import Operation
 
 _PAUSE = 0.15  # seconds after the last key before the service is asked
 _ENOUGH = 50  # a longer list is narrowed by typing more
@@ -208,7 +207,9 @@ class FrontDesk(Page):
         if "accession" in item:
             preview.update(told(item, self.desk.now(), plain=self.desk.ascii))
         else:
-            preview.update("\n".join([name(item), item["number"], born(item), item["sex"], item["phone"], item["address"]]))
+            preview.update(
+                "\n".join([name(item), item["number"], born(item), item["sex"], item["phone"], item["address"]])
+            )
 
     def action_walk(self, by: int) -> None:
         """Move in the list while the field keeps the focus."""

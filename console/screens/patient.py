@@ -9,8 +9,12 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
+from console import receipt
 from console.desk import Desk
+from console.screens.dialogs import AskText, Read
 from console.screens.page import Page
+from console.screens.patient_change import PatientChangePage
+from console.screens.registration import RegistrationPage, hand_out
 from console.widgets import states
 from console.widgets.cells import Cell, Column
 from console.widgets.exams import told
@@ -104,6 +108,54 @@ class PatientPage(Page):
             "doctor": exam["assigned_to"] or "",
             "visit": states.state(states.VISIT, exam["visit"], ascii_only=plain),
         }
+
+    # -- what is done here -------------------------------------------------------------------------------------------
+
+    def _exam(self) -> Item | None:
+        exam = self.query_one(PagedList).chosen
+        if exam is None:
+            self.notify(_("This patient has no exam yet."))
+        return exam
+
+    def action_new_exam(self) -> None:
+        """Register another exam."""
+        if self._patient:
+            self.app.push_screen(RegistrationPage(self.desk, self._patient), lambda _made: self.refresh_rows())
+
+    def action_arrive(self) -> None:
+        """The patient is here for the exam under the cursor."""
+        if exam := self._exam():
+            said = _("{name} has arrived.").format(name=name(exam, "patient_"))
+            self._post(exam["accession"], "arrive", {}, said)
+
+    def action_receipt(self) -> None:
+        """Show the slip of the exam under the cursor, to print or save."""
+        if exam := self._exam():
+            slip = receipt.text(exam, self.desk.me.get("site_name") or self.desk.me["site"], self.desk.now())
+            keys = [("p", _("prints")), ("s", _("saves"))]
+            self.app.push_screen(Read(_("Receipt"), slip, keys=keys), partial(hand_out, self, exam["accession"], slip))
+
+    def action_cancel_exam(self) -> None:
+        """Cancel the exam under the cursor, with a reason."""
+        if exam := self._exam():
+            title = _("Cancel {exam} {accession}").format(exam=exam["procedure"], accession=exam["accession"])
+            self.app.push_screen(AskText(title, _("Why?")), partial(self._cancel, exam["accession"]))
+
+    def _cancel(self, accession: str, reason: str | None) -> None:
+        if reason:
+            self._post(accession, "cancel", {"reason": reason}, _("Cancelled {accession}.").format(accession=accession))
+
+    def _post(self, accession: str, verb: str, body: dict[str, Any], said: str) -> None:
+        def after(_exam: Any) -> None:  # noqa: ANN401 - JSON
+            self.done(said)
+            self.refresh_rows()
+
+        self.ask(lambda: self.desk.client.post(f"exams/{accession}/{verb}", body), after)
+
+    def action_edit(self) -> None:
+        """Change what is known of the patient."""
+        if self._patient:
+            self.app.push_screen(PatientChangePage(self.desk, self._patient), lambda _changed: self.refresh_rows())
 
     def on_paged_list_chosen(self, message: PagedList.Chosen) -> None:
         """Show the exam beside the list."""

@@ -9,8 +9,6 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from core.vocabulary import Charge, Urgency, VisitKind
-
 from console import receipt, typed
 from console.client import ServiceAway, ServiceRefused
 from console.desk import Desk
@@ -21,12 +19,25 @@ from console.widgets.form import Choice, Field, Form
 from console.widgets.paged_list import Item
 from console.widgets.people import born, name
 from console.words import _
+from core.vocabulary import Charge, Urgency, VisitKind
 
 CONFLICT = 409
 _PATIENT = ("name", "national_id", "sex", "phone", "address", "allergies", "alerts")
 _EXAM = (
-    "procedure visit ward bed from_department referrer urgency complaint diagnosis lab infection pregnancy charge"
-).split()
+    "procedure",
+    "visit",
+    "ward",
+    "bed",
+    "from_department",
+    "referrer",
+    "urgency",
+    "complaint",
+    "diagnosis",
+    "lab",
+    "infection",
+    "pregnancy",
+    "charge",
+)
 _CHARGES = {
     Charge.UNPAID: "unpaid",
     Charge.PAID: "paid",
@@ -43,8 +54,8 @@ class RegistrationPage(Page):
     TITLE = "Registration"
     HELP = (
         "One form registers patient, visit and exam. A national id fills birth date and sex. A birth date may be a "
-        "year (estimated) or ? (unknown). Without an exam only the patient is registered. With a time in Booked for the "
-        "patient is expected then; without one they are here now. What you type is kept until it is registered."
+        "year (estimated) or ? (unknown). Without an exam only the patient is registered. With a time in Booked for "
+        "the patient is expected then; without one they are here now. What you type is kept until it is registered."
     )
     DEFAULT_CSS = """
     RegistrationPage #alike { height: auto; max-height: 5; padding: 0 1; color: $warning; }
@@ -119,7 +130,9 @@ class RegistrationPage(Page):
             self._form.fill({"name": self._typed})
 
     def _offer(self, procedures: list[Item]) -> None:
-        named = [(one["code"], f"{one['code']}  {one['name_zh' if _('Exam') != 'Exam' else 'name']}") for one in procedures]
+        named = [
+            (one["code"], f"{one['code']}  {one['name_zh' if _('Exam') != 'Exam' else 'name']}") for one in procedures
+        ]
         choice = self._form.entry("procedure")
         if isinstance(choice, Choice):
             choice.offer([("", "-"), *named])
@@ -165,10 +178,7 @@ class RegistrationPage(Page):
         self._form.fill({"birth_date": str(told["birth_date"]), "sex": str(told["sex"])}, only_empty=True)
 
     def _wrong_id(self, refused: ServiceRefused) -> None:
-        focused = self.focused
         self._form.complain({"national_id": refused.detail})
-        if focused is not None:
-            focused.focus()
 
     def _compare(self, values: Mapping[str, str]) -> None:
         try:
@@ -188,7 +198,9 @@ class RegistrationPage(Page):
         """Nobody knows who it is: a temporary identity, to be known later."""
         if not self._patient:
             self._temporary = not self._temporary
-            self._form.fill({"name": _("unknown") if self._temporary else "", "birth_date": "?" if self._temporary else ""})
+            self._form.fill(
+                {"name": _("unknown") if self._temporary else "", "birth_date": "?" if self._temporary else ""}
+            )
             said = _("A temporary identity is given.") if self._temporary else _("The identity is known.")
             self.done(said, undo=_("The same key takes it back."))
 
@@ -202,6 +214,7 @@ class RegistrationPage(Page):
         if self._temporary:
             complaints.pop("name", None)
         self._form.complain(complaints)
+        self._form.go_to_first_of(complaints)
         if not complaints and not self._busy:
             self._send(patient, exam)
 
@@ -302,4 +315,3 @@ def hand_out(page: Page, accession: str, slip: str, key: str | None) -> None:
 
 def _one(patient: Item) -> str:
     return "  ".join([patient["number"], name(patient), born(patient), patient["sex"], patient["phone"]])
-

@@ -71,7 +71,8 @@ class Triage(Page):
 
     def selected_text(self) -> str:
         """The accession number."""
-        return str(self._chosen()["accession"]) if self._chosen() else ""
+        exam = self._chosen()
+        return str(exam["accession"]) if exam else ""
 
     def _minute(self) -> None:
         if self.is_current:

@@ -5,7 +5,7 @@ A form posts `Changed` a moment after the last key; the page keeps the values as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -218,12 +218,15 @@ class Form(VerticalScroll, can_focus=False):
         self.complain({})
 
     def complain(self, complaints: Mapping[str, str]) -> None:
-        """Say what is wrong under the fields, and go to the first of them."""
+        """Say what is wrong under the fields."""
         for field in self._fields():
             told = self.query_one(f"#{field.name}-complaint", Static)
             told.update(complaints.get(field.name, ""))
             told.set_class(field.name in complaints, "-said")
-        if first := next((field.name for field in self._fields() if field.name in complaints), ""):
+
+    def go_to_first_of(self, names: Iterable[str]) -> None:
+        """Focus the first field that is among these."""
+        if first := next((field.name for field in self._fields() if field.name in set(names)), ""):
             self.entry(first).focus()
 
     def missing(self) -> dict[str, str]:
@@ -243,14 +246,16 @@ class Form(VerticalScroll, can_focus=False):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell a moment after the last key."""
         event.stop()
-        self._tell_soon()
+        self._tell_soon(event.input.id or "")
 
     def on_choice_changed(self, event: Choice.Changed) -> None:
         """Tell a moment after the last key."""
         event.stop()
-        self._tell_soon()
+        self._tell_soon("")
 
-    def _tell_soon(self) -> None:
+    def _tell_soon(self, name: str) -> None:
+        for told in self.query(f"#{name}-complaint.-said") if name else ():
+            told.remove_class("-said")
         if self._pause:
             self._pause.stop()
         self._pause = self.set_timer(_PAUSE, lambda: self.post_message(self.Changed()))

@@ -1,7 +1,7 @@
 """A list of any length, of which only what is seen is ever asked for and drawn.
 
-`fetch(offset, limit)` runs in a worker and returns {"total", "items"}; a short list is given by `show`. The row under the
-person's hand stays under it whatever arrives: it is known by its key, never by its place.
+`fetch(offset, limit)` runs in a worker and returns {"total", "items"}; a short list is given by `show`. The row under
+the person's hand stays under it whatever arrives: it is known by its key, never by its place.
 """
 
 from __future__ import annotations
@@ -177,10 +177,12 @@ class PagedList(ScrollView, can_focus=True):
 
     def _ask_for_missing(self) -> None:
         missing = [place for place in (*self._seen(), self._cursor) if place < self._total and place not in self._items]
-        if missing and not self._asking and self._fetch is not None:
+        if missing and not self._asking:
             self._ask(max(0, missing[0] - PAGE // 3), fresh=False)
 
     def _ask(self, offset: int, *, fresh: bool = True) -> None:
+        if self._fetch is None:
+            return
         self._asking = True
         turn = -self._turn if not fresh else self._turn
         self.run_worker(partial(self._bring, turn, offset, self._fetch), thread=True, group="window")

@@ -58,8 +58,7 @@ def waited(text: str | None, now: datetime) -> str:
     if at is None:
         return ""
     minutes = max(0, int((now - at).total_seconds() // 60))
-    if minutes < 120:  # noqa: PLR2004 - two hours
-        return _("{count} min").format(count=minutes)
-    return (
-        _("{count} h").format(count=minutes // 60) if minutes < 2880 else _("{count} d").format(count=minutes // 1440)
-    )
+    for unit, length, most in ((_("{count} min"), 1, 120), (_("{count} h"), 60, 2880)):
+        if minutes < most:
+            return unit.format(count=minutes // length)
+    return _("{count} d").format(count=minutes // 1440)
