@@ -42,6 +42,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo 'Installing what requirements.lock names'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q .venv/lib || true  # every start would compile them anew
 	@touch $@
 
 test: $(READY)
