@@ -21,7 +21,7 @@ from typing import Any
 from sqlmodel import select
 
 from core import settings
-from core.commands import Arguments, command, devices, objects, operator, papers, say
+from core.commands import Arguments, command, demo, devices, objects, operator, papers, say
 from core.errors import CoreError, Invalid
 from core.model import Site
 from core.service import FolderLock, Service, make_folder, open_records, sign_ins
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_staff(commands)
     _add_site(commands)
     _add_migrate(commands)
-    for room in (devices, objects, papers):
+    for room in (devices, objects, papers, demo):
         room.add_to(commands)
     return parser
 
