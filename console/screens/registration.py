@@ -38,13 +38,6 @@ _EXAM = (
     "pregnancy",
     "charge",
 )
-_CHARGES = {
-    Charge.UNPAID: "unpaid",
-    Charge.PAID: "paid",
-    Charge.CHARGED: "charged",
-    Charge.GREEN_CHANNEL: "green channel",
-    Charge.REFUNDED: "refunded",
-}
 
 
 class RegistrationPage(Page):
@@ -97,7 +90,7 @@ class RegistrationPage(Page):
         visits = tuple((one.value, states.state(states.VISIT, one).text) for one in VisitKind)
         looks = {one: states.state(states.URGENCY, one, ascii_only=self.desk.ascii).text for one in reversed(Urgency)}
         urgencies = tuple((one.value, words) for one, words in looks.items())
-        charges = tuple((one.value, _(_CHARGES[one])) for one in Charge)
+        charges = tuple((one.value, _(states.CHARGES[one])) for one in Charge)
         return [
             Field("procedure", _("Exam"), (("", "-"),), required=self._patient is not None),
             Field("visit", _("Visit"), visits, visits[0][0]),

@@ -96,7 +96,7 @@ class Triage(Page):
             "procedure": exam["procedure"],
             "state": states.state(states.EXAM, exam["state"], ascii_only=plain),
             "doctor": exam["assigned_to"] or "-",
-            "open": Cell(" ".join(_(one) for one in unanswered), "warn"),
+            "open": Cell(" ".join(states.check(one) for one in unanswered), "warn"),
             "visit": states.state(states.VISIT, exam["visit"], ascii_only=plain),
             "device": exam["device"] or "",
             "accession": exam["accession"],
@@ -141,7 +141,7 @@ class Triage(Page):
         if exam := self._chosen():
             unanswered = [one for one in exam["checks"] if not one["answer"] and not one["overridden"]]
             if unanswered:
-                question = _(unanswered[0]["name"])
+                question = states.check(unanswered[0]["name"])
                 title = _("{name}: {question}?").format(name=name(exam, "patient_"), question=question)
                 then = partial(self._answer, exam["accession"], unanswered[0]["name"])
                 self.app.push_screen(AskText(title), then)

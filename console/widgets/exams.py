@@ -82,7 +82,7 @@ def _checks(text: Text, exam: Exam) -> None:
         text.append(f"\n{_('Checks')}\n", "dim")
     for check in exam["checks"]:
         answer = check["answer"] or (_("overridden") if check["overridden"] else "")
-        text.append(f"{_(check['name'])}: ")
+        text.append(f"{states.check(check['name'])}: ")
         text.append(
             f"{answer or _('not answered')}  {check['note']} {check['by']}".rstrip() + "\n", "" if answer else "bold"
         )

@@ -42,7 +42,7 @@ class Choice(Widget, can_focus=True):
     """One of some, on one line: left and right go through them, letters narrow them."""
 
     DEFAULT_CSS = """
-    Choice { height: 1; background: $surface; padding: 0 1; }
+    Choice { height: 1; background: $surface; }
     Choice:focus { background: $panel; }
     Choice:ansi:focus { text-style: reverse; }
     """

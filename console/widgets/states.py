@@ -11,6 +11,7 @@ from enum import StrEnum
 from console.widgets.cells import Cell
 from console.words import _
 from core.vocabulary import (
+    Charge,
     ConsultationState,
     ExamState,
     ImagesState,
@@ -94,6 +95,23 @@ LOCKS: Mapping[str, str] = {
     LockReason.CONFLICTING: "the images contradict the exam",
     LockReason.FINAL: "signed",
 }
+CHARGES: Mapping[str, str] = {
+    Charge.UNPAID: "unpaid",
+    Charge.PAID: "paid",
+    Charge.CHARGED: "charged",
+    Charge.GREEN_CHANNEL: "green channel",
+    Charge.REFUNDED: "refunded",
+}
+CHECKS: Mapping[str, str] = {
+    "pregnancy": "pregnancy",
+    "breastfeeding": "breastfeeding",
+    "allergy": "allergy",
+    "fasting": "fasting",
+    "glucose": "glucose",
+    "drugs_stopped": "drugs stopped",
+    "consent": "consent",
+    "isolation": "isolation",
+}
 
 
 def state(looks: Mapping[str, Look], value: StrEnum | str | None, *, ascii_only: bool = False) -> Cell:
@@ -103,6 +121,11 @@ def state(looks: Mapping[str, Look], value: StrEnum | str | None, *, ascii_only:
     glyph, plain, word, tone = looks.get(value, ("?", "?", str(value), "warn"))
     mark = plain if ascii_only else glyph
     return Cell(f"{mark} {_(word)}".strip(), tone)
+
+
+def check(name: str) -> str:
+    """Return what a check is called; one that a site added is called as the site wrote it."""
+    return _(CHECKS.get(name, name.replace("_", " ")))
 
 
 def same_name(*, ascii_only: bool = False) -> str:
