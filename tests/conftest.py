@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -100,15 +101,15 @@ def free_port() -> Callable[[], int]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url(free_port: Callable[[], int]) -> Iterator[str]:
     """Run a throw-away PostgreSQL on loopback and give the address of its empty database."""
     programs = find_peer("postgres")
-    home = tmp_path_factory.mktemp("postgres")
+    # Not in pytest's own folder: every session that starts makes that one private again, and the server locked out.
+    home = Path(tempfile.mkdtemp(prefix="photopeak-postgres-"))
     cluster, port = home / "cluster", free_port()
     as_owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if as_owner:  # PostgreSQL refuses to run as root, and its own user must reach the folder
-        for folder in (home, *home.parents[:2]):
-            folder.chmod(0o755)
+        home.chmod(0o755)
         shutil.chown(home, "postgres")
 
     def run(program: str, *arguments: str) -> None:
@@ -123,3 +124,4 @@ def postgres_url(free_port: Callable[[], int], tmp_path_factory: pytest.TempPath
         yield f"postgresql+psycopg://photopeak@127.0.0.1:{port}/photopeak"
     finally:
         run("pg_ctl", "-D", str(cluster), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(home)
