@@ -47,6 +47,14 @@ PAGES: tuple[PageEntry, ...] = (
         frozenset({_C}),
     ),
     PageEntry("triage", "Triage", "console.screens.triage:Triage", frozenset({_N, _D, _H, _T}), frozenset({_N})),
+    PageEntry(
+        "worklist",
+        "Worklist",
+        "console.screens.worklist:Worklist",
+        frozenset({_D, _H, _P, _O}),
+        frozenset({_D, _H, _O}),
+    ),
+    PageEntry("consultation", "Consultation", "console.screens.consultation:ConsultationPage", frozenset({_D, _H, _O})),
 )
 
 
