@@ -32,8 +32,16 @@ def main(argv: list[str]) -> int:
     finally:
         client.close()
     if answer is not None:
-        print(json.dumps(answer, ensure_ascii=False, indent=2) if arguments.json else arguments.prose(answer))
+        _say(json.dumps(answer, ensure_ascii=False, indent=2) if arguments.json else arguments.prose(answer))
     return 0
+
+
+def _say(text: str) -> None:
+    """Print; a reader that has heard enough (head, less) is no fault."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
