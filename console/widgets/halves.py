@@ -1,0 +1,17 @@
+"""A list and what it is about: side by side on a wide terminal, one over the other on a narrow one."""
+
+from __future__ import annotations
+
+from textual.containers import Container
+
+
+class Halves(Container):
+    """The first child is the list, the one of class `about` what the chosen row is about."""
+
+    DEFAULT_CSS = """
+    Halves { height: 1fr; layout: vertical; }
+    Halves > .about { height: 13; padding: 0 1; border-top: solid $panel; scrollbar-size-vertical: 1; }
+    Page.-wide Halves { layout: horizontal; }
+    Page.-wide Halves > .about { width: 2fr; height: 1fr; border-top: none; border-left: solid $panel; }
+    Page.-wide Halves > PagedList { width: 3fr; }
+    """
