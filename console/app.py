@@ -62,7 +62,12 @@ class Console(App[None]):
     ENABLE_COMMAND_PALETTE = False
     ESCAPE_TO_MINIMIZE = False
     AUTO_FOCUS = ""
-    BINDINGS = [Binding("ctrl+q", "quit", show=False, priority=True)]
+    BINDINGS = [
+        Binding("ctrl+q", "quit", show=False, priority=True),
+        # Before the field has the key: what is typed behind a Tab must not reach the field before it.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+    ]
     CSS = """
     Input { &.-textual-compact { background: $surface; } &.-textual-compact:focus { background: $panel; } }
     Toast { width: 56; padding: 0 1; margin-top: 0; }
