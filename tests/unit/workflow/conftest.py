@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core.records import Records
 from tests.unit.workflow.department import Department
 from tests.unit.workflow.front import Front
 
@@ -18,9 +20,23 @@ def department(tmp_path: Path) -> Iterator[Department]:
     department.records.close()
 
 
+@pytest.fixture(scope="session")
+def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the tables once; each test works on a copy."""
+    path = tmp_path_factory.mktemp("tables") / "empty.sqlite"
+    records = Records(f"sqlite:///{path}", new_uid=str)
+    records.migrate()
+    records.close()
+    return path
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.peer("postgres"))])
 def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Front]:
-    on_sqlite = request.param == "sqlite"
-    front = Front(f"sqlite:///{tmp_path / 'front.sqlite'}" if on_sqlite else request.getfixturevalue("postgres_url"))
+    url = f"sqlite:///{tmp_path / 'front.sqlite'}"
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("empty_tables"), tmp_path / "front.sqlite")
+    else:
+        url = request.getfixturevalue("postgres_url")
+    front = Front(url)
     yield front
     front.records.close()

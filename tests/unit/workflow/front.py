@@ -35,7 +35,8 @@ class Front:
     def __init__(self, url: str) -> None:
         self.now, self._uids = MORNING, 0
         self.records = Records(url, clock=lambda: self.now, new_uid=self._uid)
-        self.records.migrate()
+        if not self.records.at_head():
+            self.records.migrate()
         self._empty()
         with self.records.writing() as work:
             work.add(Site(code="MAIN", name="Nuclear Medicine"), Site(code="EAST"))
