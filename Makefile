@@ -2,7 +2,7 @@
 # Everything lives in .venv, built from requirements.lock with Python's own venv and pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check lint formatted ruff types floors format lock test-peers picture clean
+.PHONY: manual help demo setup test check lint formatted ruff types floors format lock test-peers picture clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -67,6 +67,9 @@ floors: $(READY)
 format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+manual: $(READY)
+	@$(BIN)/python docs/write.py
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra postgres \
