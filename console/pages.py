@@ -54,6 +54,7 @@ PAGES: tuple[PageEntry, ...] = (
         frozenset({_D, _H, _P, _O}),
         frozenset({_D, _H, _O}),
     ),
+    PageEntry("camera", "Camera", "console.screens.camera:Camera", frozenset({_T, _N, _H}), frozenset({_T})),
     PageEntry("consultation", "Consultation", "console.screens.consultation:ConsultationPage", frozenset({_D, _H, _O})),
 )
 

@@ -200,7 +200,7 @@ def urgent(exam: Item, *, plain: bool) -> Cell:
 
 
 def shared_name(exam: Item, *, plain: bool) -> str:
-    """Return the mark of a name that somebody else has today, to stand before it; its sign alone where words are long."""
+    """Return the mark of a name that somebody else has today, to stand before it; where words are long, its sign."""
     if not exam["same_name_today"]:
         return ""
     mark = states.same_name(ascii_only=plain)

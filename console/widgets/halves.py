@@ -8,6 +8,7 @@ from textual.containers import Container
 class Halves(Container):
     """The first child is the list, the one of class `about` what the chosen row is about."""
 
+    SCOPED_CSS = False  # it looks at the page it stands on
     DEFAULT_CSS = """
     Halves { height: 1fr; layout: vertical; }
     Halves > .about { height: 13; padding: 0 1; border-top: solid $panel; scrollbar-size-vertical: 1; }
