@@ -53,8 +53,8 @@ class ScheduledStep:
 class ScheduledItem:
     """A patient, a request and its scheduled steps, in plain words; empty text and None mean unknown.
 
-    Names are DICOM person names without groups (`Zhang^Wei`); `pregnancy` is 1 not pregnant, 2 possibly, 3 definitely,
-    4 unknown (PS3.3 C.2.4).
+    The patient's names are DICOM person names without groups (`Zhang^Wei`), those of physicians with them; `pregnancy`
+    is 1 not pregnant, 2 possibly, 3 definitely, 4 unknown (PS3.3 C.2.4).
     """
 
     patient_id: str
@@ -131,8 +131,8 @@ def _request(item: ScheduledItem) -> Dataset:
     out = Dataset()
     procedure_id = item.requested_procedure_id or item.accession
     out.StudyInstanceUID = item.study_instance_uid
-    out.ReferringPhysicianName = person_name(item.referring_physician)
-    out.RequestingPhysician = person_name(item.requesting_physician)
+    out.ReferringPhysicianName = person_name(*item.referring_physician.split("=", 2))
+    out.RequestingPhysician = person_name(*item.requesting_physician.split("=", 2))
     if item.code:
         out.RequestedProcedureCodeSequence = [_coded(item.code)]
     _put(out, AccessionNumber=item.accession, RequestedProcedureID=procedure_id)
@@ -150,7 +150,7 @@ def _step(item: ScheduledItem, step: ScheduledStep) -> Dataset:
     out.ScheduledStationAETitle = [text for one in step.station_aets if (text := _text(one, "AE"))]
     out.ScheduledProcedureStepStartDate = f"{step.start:%Y%m%d}"
     out.ScheduledProcedureStepStartTime = f"{step.start:%H%M%S}"
-    out.ScheduledPerformingPhysicianName = person_name(step.performing_physician)
+    out.ScheduledPerformingPhysicianName = person_name(*step.performing_physician.split("=", 2))
     if step.protocol:
         out.ScheduledProtocolCodeSequence = [_coded(step.protocol)]
     description = step.description or item.description or step.step_id

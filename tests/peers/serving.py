@@ -20,6 +20,7 @@ from pynetdicom.sop_class import (
 )
 
 from core import access, course, wire
+from core.model import Exam, Patient, Request, Step, Visit
 from core.service import Service
 from core.settings import Settings
 from core.vocabulary import Role
@@ -144,3 +145,26 @@ def serving(folder: Path, **settings: object) -> Iterator[Department]:
 def tomorrow() -> datetime:
     """Return this time tomorrow."""
     return TODAY + timedelta(days=1)
+
+
+def fill(department: Department, count: int) -> None:
+    """Register that many patients at once, each with an exam protocolled for today."""
+    with department.records.writing() as work:
+        for number in range(count):
+            now = work.now
+            patient = Patient(site="MAIN", number=f"F{number}", name=f"Family{number}^Given", registered_at=now,
+                              changed_at=now)  # fmt: skip
+            work.add(patient)
+            visit = Visit(site="MAIN", patient_id=patient.id or 0, at=now)
+            work.add(visit)
+            request = Request(site="MAIN", patient_id=patient.id or 0, visit_id=visit.id or 0, requested_at=now)
+            work.add(request)
+            exam = Exam(
+                site="MAIN", accession=f"F{number}", patient_id=patient.id or 0, visit_id=visit.id or 0,
+                request_id=request.id or 0, procedure="BONE-WB", state="protocolled", registered_at=now,
+                queued_at=now, protocolled_at=now, study_instance_uid=work.new_uid(), device="CAM1",
+            )  # fmt: skip
+            work.add(exam)
+            work.session.add(
+                Step(site="MAIN", exam_id=exam.id or 0, sps_id=f"F{number}", devices=["CAM1"], planned_at=TODAY)
+            )

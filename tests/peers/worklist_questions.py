@@ -184,10 +184,15 @@ def our_answers(keys: Dataset, items: Sequence[Dataset]) -> list[Dataset]:
     return [answer(received, item, WORKLIST) for item in items if match(received, item, WORKLIST)]
 
 
-def differences(keys: Dataset, items: Sequence[Dataset], theirs: Sequence[Dataset] | None) -> list[str]:
-    """Return where the two answers to one question differ, in words; an empty list where they agree."""
+def differences(
+    keys: Dataset, items: Sequence[Dataset], theirs: Sequence[Dataset] | None, ours: Sequence[Dataset] | None = None
+) -> list[str]:
+    """Return where the two answers to one question differ, in words; an empty list where they agree.
+
+    `ours` is what our listener answered; when it was not asked, what our matching answers.
+    """
     apart = _not_comparable(keys, items)
-    our = {str(one.StudyInstanceUID): one for one in our_answers(keys, items)}
+    our = {str(one.StudyInstanceUID): one for one in (our_answers(keys, items) if ours is None else ours)}
     their = {str(one.StudyInstanceUID): one for one in theirs or ()}
     out = [f"only we answer {uid}" for uid in sorted(our.keys() - their.keys() - apart)]
     out += [f"only wlmscpfs answers {uid}" for uid in sorted(their.keys() - our.keys() - apart)]
