@@ -21,7 +21,7 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     command(verbs, "status", _status, "the images of an exam", _say_status).add_argument("exam")
     listing = command(verbs, "unfiled", _unfiled, "batches that found no exam, or contradict one", _say_batches)
     listing.add_argument("--state", action="append", choices=("unfiled", "conflicting", "qc"))
-    listing.add_argument("--limit", type=int, default=100)
+    listing.add_argument("--limit", type=int, default=50)
     one = command(verbs, "candidates", _candidates, "one batch and the exams it may belong to", _say_batch)
     one.add_argument("batch", help="its id, or its Study UID")
     _declare_corrections(verbs)

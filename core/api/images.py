@@ -27,7 +27,7 @@ def _filing(routes: APIRouter, records: Records) -> None:
 
     @routes.get("/images/unfiled")
     def waiting(
-        actor: Caller, state: Annotated[list[BatchState] | None, Query()] = None, limit: Limit = 100
+        actor: Caller, state: Annotated[list[BatchState] | None, Query()] = None, limit: Limit = 50
     ) -> list[wire.Unfiled]:
         with records.reading() as work:
             return unfiled.listing(work, actor, state or unfiled.WAITING, limit)

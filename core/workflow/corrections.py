@@ -202,7 +202,11 @@ def _demand_reason(batch: Batch, exam: Exam, form: wire.FileBatch, match: Match)
     differs = [one.value for one in Field if one in match.differs & _TELLING]
     if form.reason or not (differs or batch.state == BatchState.CONFLICTING):
         return
-    what = f"{' and '.join(differs)} differ" if differs else "the images contradict an exam"
+    what = (
+        f"{' and '.join(differs)} {'differs' if len(differs) == 1 else 'differ'}"
+        if differs
+        else "the images contradict an exam"
+    )
     raise Invalid(f"{what}: give a reason to file batch {batch.id} to {exam.accession}")
 
 

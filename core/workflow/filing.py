@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlmodel import col, func, or_, select
@@ -37,6 +38,7 @@ from core.vocabulary import (
     EXAM_CLOSED,
     REPORT_SIGNED,
     BatchState,
+    BirthDateKnown,
     ExamState,
     ReportState,
     StepState,
@@ -47,7 +49,7 @@ from core.workflow.matching_rule import KnownExam, KnownPatient, Match, Sent, Ve
 RULE = "rule"
 
 _MOST_CANDIDATES = 12
-_LOOKALIKES = 20
+_LOOKALIKES = 10
 _AROUND = timedelta(hours=12)
 
 
@@ -70,8 +72,8 @@ def arrived(work: Work, batch: Batch, image: Image, *, scheduled_step: str = "")
 
 def _decided(work: Work, batch: Batch, image: Image) -> Verdict:
     """Ask the rule; what finds no exam goes to the QC shelf when all of the batch is quality control."""
-    sent = sent_of(work, batch)
-    verdict = matching_rule.decide(sent, known(work, batch, sent), loose=_loose(work, batch.site))
+    asked = ask(work, batch)
+    verdict = matching_rule.decide(asked.sent, _known(work, batch, asked), loose=asked.loose)
     only_qc = batch.decided_by == "" or batch.state == BatchState.QC
     if verdict.state is BatchState.UNFILED and only_qc and _shows_qc(work, batch, image):
         return Verdict(BatchState.QC, reasons=("quality control or a phantom, no patient",))
@@ -180,7 +182,7 @@ def step_of(work: Work, exam: Exam, batch: Batch, scheduled_step: str = "") -> i
 
 
 def _at_device(work: Work, batch: Batch, steps: Sequence[Step]) -> Sequence[Step]:
-    names = _device_names(work, batch)
+    names = ask(work, batch).names
     return [step for step in steps if not step.devices or names & set(step.devices)]
 
 
@@ -191,29 +193,29 @@ def _near(one: datetime | None, other: datetime) -> bool:
 # -- what was sent, what is known --------------------------------------------------------------------------------------
 
 
-def sent_of(work: Work, batch: Batch) -> Sent:
-    """Return what a batch says of itself, as the rule reads it."""
-    device = _device(work, batch)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a batch asks the register: its own words, the names a step may know its device by, the site's rule."""
+
+    sent: Sent
+    names: frozenset[str]
+    loose: bool
+
+
+def ask(work: Work, batch: Batch) -> Asked:
+    """Read a batch as the rule does."""
+    devices = work.session.exec(select(Device).where(Device.site == batch.site)).all()
+    device = next((one for one in devices if batch.aet and batch.aet in (one.aet, *one.aliases)), None)
     accession = batch.accession
     if is_placeholder(accession) and device and device.profile.get("study_id_is_accession"):
         accession = _study_id(work, batch)
-    return Sent(
+    sent = Sent(
         study_uid=batch.study_uid, number=batch.patient_number, accession=accession, name=batch.patient_name,
         birth_date=_date(batch.birth_date), sex=batch.sex, modality=batch.modality, body_part=batch.body_part,
         device=device.aet if device else batch.aet, at=_moment(batch.study_at) or batch.first_at,
     )  # fmt: skip
-
-
-def _device(work: Work, batch: Batch) -> Device | None:
-    devices = work.session.exec(select(Device).where(Device.site == batch.site)).all()
-    return next((one for one in devices if batch.aet and batch.aet in (one.aet, *one.aliases)), None)
-
-
-def _device_names(work: Work, batch: Batch) -> set[str]:
-    """Return every name a step may know the batch's device by."""
-    device = _device(work, batch)
     names = {device.aet, device.pool, *device.aliases} if device else {batch.aet}
-    return names - {""}
+    return Asked(sent, frozenset(names - {""}), _loose(work, batch.site))
 
 
 def _study_id(work: Work, batch: Batch) -> str:
@@ -245,24 +247,20 @@ def _loose(work: Work, site: str) -> bool:
     return isinstance(rules, dict) and bool(rules.get("ignore_zeros_and_hyphens"))
 
 
-def known(work: Work, batch: Batch, sent: Sent, *, widely: bool = False) -> list[KnownPatient]:
+def _known(work: Work, batch: Batch, asked: Asked, *, widely: bool = False) -> list[KnownPatient]:
     """Return everybody a key of the batch points to with their exams; `widely` those alike, or at the camera."""
-    loose = _loose(work, batch.site)
-    owners = _by_number(work, batch.site, sent.number, loose=loose)
+    owners = _by_number(work, batch.site, asked.sent.number, loose=asked.loose)
     holding = _holding(work, batch)
-    picked = set(holding) | _by_accession(work, batch.site, sent.accession, loose=loose)
-    picked |= set(
-        work.session.exec(
-            select(Exam.id).where(Exam.site == batch.site, Exam.study_instance_uid == batch.study_uid)
-        ).all()
-    )
+    issued = select(Exam.id).where(Exam.site == batch.site, Exam.study_instance_uid == batch.study_uid)
+    picked = {*holding, *work.session.exec(issued)}
+    picked |= _by_accession(work, batch.site, asked.sent.accession, loose=asked.loose)
     if widely:
-        picked |= _lookalikes(work, batch, sent) | _at_the_camera(work, batch)
+        picked |= _lookalikes(work, batch.site, asked.sent.name) | _at_the_camera(work, batch, asked.names)
     exams = work.session.exec(select(Exam).where(col(Exam.id).in_(picked))).all()
     families = _families(work, owners | {exam.patient_id for exam in exams})
-    kin = {one for root, family in families.items() if owners & set(family) for one in family}
+    kin = {row.id for family in families.values() if owners & {row.id for row in family} for row in family}
     found = select(Exam).where(or_(col(Exam.id).in_(picked), col(Exam.patient_id).in_(kin)))
-    return _put_together(work, batch, families, work.session.exec(found).all(), holding)
+    return _put_together(work, batch.site, asked, families, work.session.exec(found).all(), holding)
 
 
 def _by_number(work: Work, site: str, number: str, *, loose: bool) -> set[int]:
@@ -301,89 +299,83 @@ def _holding(work: Work, batch: Batch) -> set[int]:
     return {exam_id for exam_id in work.session.exec(others) if exam_id is not None}
 
 
-def _lookalikes(work: Work, batch: Batch, sent: Sent) -> set[int | None]:
-    key = same_name_key(sent.name) if not is_placeholder(sent.name) else ""
+def _lookalikes(work: Work, site: str, name: str) -> set[int | None]:
+    key = same_name_key(name) if not is_placeholder(name) else ""
     if not key:
         return set()
-    found = select(Exam.id).join(Patient, col(Patient.id) == Exam.patient_id)
-    found = found.where(Patient.site == batch.site, Patient.same_name == key).order_by(col(Exam.queued_at).desc())
-    return set(work.session.exec(found.limit(_LOOKALIKES)).all())
+    found = select(Exam.id, Exam.site).join(Patient, col(Patient.id) == Exam.patient_id)
+    found = found.where(Patient.same_name == key).order_by(col(Exam.queued_at).desc()).limit(_LOOKALIKES)
+    return {exam_id for exam_id, where in work.session.exec(found) if where == site}
 
 
-def _at_the_camera(work: Work, batch: Batch) -> set[int | None]:
+def _at_the_camera(work: Work, batch: Batch, names: frozenset[str]) -> set[int | None]:
     """Return the exams planned for the batch's device at about the time it arrived."""
     found = select(Exam.id).join(Step, col(Step.exam_id) == Exam.id).where(
-        Exam.site == batch.site, col(Exam.device).in_(_device_names(work, batch)),
-        col(Exam.state).not_in(EXAM_CLOSED), Exam.images_received == 0,
+        Exam.site == batch.site, col(Exam.device).in_(names), col(Exam.state).not_in(EXAM_CLOSED),
+        Exam.images_received == 0, col(Step.state).in_(list(StepState)),  # every state: the index begins with it
         col(Step.planned_at) >= batch.first_at - _AROUND, col(Step.planned_at) <= batch.first_at + _AROUND,
     )  # fmt: skip
     return set(work.session.exec(found.limit(_LOOKALIKES)).all())
 
 
-def _families(work: Work, patient_ids: Iterable[int]) -> dict[int, list[int]]:
+def _families(work: Work, patient_ids: Iterable[int]) -> dict[int, list[Patient]]:
     """Group patients by the survivor of their merges: {survivor: [survivor, merged, ...]}."""
-    families: dict[int, list[int]] = {}
-    for patient_id in patient_ids:
-        root = patient_id
-        while (row := work.session.get(Patient, root)) and row.merged_into:
-            root = row.merged_into
-        if root not in families:
-            families[root] = _with_merged(work, root)
+    rows: dict[int, Patient] = {}
+    fresh = set(patient_ids)
+    while fresh:
+        near = or_(col(Patient.id).in_(fresh), col(Patient.merged_into).in_(fresh))
+        found = work.session.exec(select(Patient).where(near)).all()
+        new = [row for row in found if row.id not in rows]
+        rows |= {row.id or 0: row for row in found}
+        fresh = {row.merged_into for row in new if row.merged_into} - set(rows) | {row.id or 0 for row in new} - fresh
+    families: dict[int, list[Patient]] = defaultdict(list)
+    for row in rows.values():
+        root = row
+        while root.merged_into:
+            root = rows[root.merged_into]
+        families[root.id or 0].insert(0 if row is root else len(families[root.id or 0]), row)
     return families
 
 
-def _with_merged(work: Work, root: int) -> list[int]:
-    family, fresh = [root], [root]
-    while fresh:
-        merged = work.session.exec(select(Patient.id).where(col(Patient.merged_into).in_(fresh))).all()
-        fresh = [one for one in merged if one is not None and one not in family]
-        family += fresh
-    return family
-
-
 def _put_together(
-    work: Work, batch: Batch, families: dict[int, list[int]], exams: Sequence[Exam], holding: set[int]
+    work: Work, site: str, asked: Asked, families: dict[int, list[Patient]], exams: Sequence[Exam], holding: set[int]
 ) -> list[KnownPatient]:
-    root_of = {one: root for root, family in families.items() for one in family}
+    root_of = {row.id or 0: root for root, family in families.items() for row in family}
     theirs: dict[int, list[KnownExam]] = defaultdict(list)
-    for exam, shape in zip(exams, _exams(work, batch, exams, holding), strict=True):
+    for exam, shape in zip(exams, _exams(work, site, asked, exams, holding), strict=True):
         theirs[root_of[exam.patient_id]].append(shape)
     numbers: dict[int, set[str]] = defaultdict(set)
     said = select(Identifier.patient_id, Identifier.normalised).where(col(Identifier.patient_id).in_(root_of))
     for patient_id, normalised in work.session.exec(said):
         numbers[root_of[patient_id]].add(normalised)
-    return [_patient(work.session.get_one(Patient, root), numbers[root], theirs[root]) for root in sorted(families)]
+    return [_patient(families[root][0], numbers[root], theirs[root]) for root in sorted(families)]
 
 
 def _patient(row: Patient, numbers: set[str], exams: Sequence[KnownExam]) -> KnownPatient:
     name = f"{row.name}={row.name_ideographic}".rstrip("=")
-    born = row.birth_date if row.birth_date_known == "exact" else None
+    born = row.birth_date if row.birth_date_known == BirthDateKnown.EXACT else None
     known_by = frozenset(numbers | {normalise_identifier(row.number)})
     return KnownPatient(row.id or 0, known_by, name, born, row.sex, tuple(exams))
 
 
-def _exams(work: Work, batch: Batch, exams: Sequence[Exam], holding: set[int]) -> list[KnownExam]:
-    parts = _body_parts(work, batch.site, {exam.procedure for exam in exams})
+def _exams(work: Work, site: str, asked: Asked, exams: Sequence[Exam], holding: set[int]) -> list[KnownExam]:
+    parts = _body_parts(work, site, {exam.procedure for exam in exams})
     steps: dict[int, list[Step]] = defaultdict(list)
     for step in work.session.exec(select(Step).where(col(Step.exam_id).in_([exam.id for exam in exams]))):
         steps[step.exam_id].append(step)
-    names, device = _device_names(work, batch), _device(work, batch)
-    shapes = []
-    for exam in exams:
-        planned = steps[exam.id or 0]
-        devices = {name for step in planned for name in step.devices} | ({exam.device} if exam.device else set())
-        if device and devices & names:
-            devices.add(device.aet)
-        moments = [at for step in planned if (at := step.started_at or step.planned_at)]
-        shapes.append(
-            KnownExam(
-                id=exam.id or 0, accession=exam.accession, study_uid=exam.study_instance_uid,
-                state=ExamState(exam.state), holds_study=exam.id in holding, modality=exam.modality,
-                body_part=parts.get(exam.procedure, ""), devices=frozenset(devices),
-                at=min(moments, default=exam.queued_at),
-            )
-        )  # fmt: skip
-    return shapes
+    return [_exam(exam, steps[exam.id or 0], asked, parts, holding) for exam in exams]
+
+
+def _exam(exam: Exam, steps: Sequence[Step], asked: Asked, parts: dict[str, str], holding: set[int]) -> KnownExam:
+    devices = {name for step in steps for name in step.devices} | ({exam.device} if exam.device else set())
+    if devices & asked.names:  # by pool or another of its names
+        devices.add(asked.sent.device)
+    moments = [at for step in steps if (at := step.started_at or step.planned_at)]
+    return KnownExam(
+        id=exam.id or 0, accession=exam.accession, study_uid=exam.study_instance_uid, state=ExamState(exam.state),
+        holds_study=exam.id in holding, modality=exam.modality, body_part=parts.get(exam.procedure, ""),
+        devices=frozenset(devices), at=min(moments, default=exam.queued_at),
+    )  # fmt: skip
 
 
 def _body_parts(work: Work, site: str, codes: set[str]) -> dict[str, str]:
@@ -393,14 +385,14 @@ def _body_parts(work: Work, site: str, codes: set[str]) -> dict[str, str]:
 
 def candidates_of(work: Work, batch: Batch) -> list[Match]:
     """Return the exams a batch may belong to as things stand, the likeliest first."""
-    sent = sent_of(work, batch)
-    found = matching_rule.candidates(sent, known(work, batch, sent, widely=True), loose=_loose(work, batch.site))
+    asked = ask(work, batch)
+    found = matching_rule.candidates(asked.sent, _known(work, batch, asked, widely=True), loose=asked.loose)
     return found[:_MOST_CANDIDATES]
 
 
 def match_of(work: Work, batch: Batch, exam: Exam) -> Match:
     """Lay one exam beside a batch, whether it is a candidate or not."""
-    sent = sent_of(work, batch)
+    asked = ask(work, batch)
     families = _families(work, {exam.patient_id})
-    patients = _put_together(work, batch, families, [exam], _holding(work, batch))
-    return matching_rule.compare(sent, patients, loose=_loose(work, batch.site))[0]
+    patients = _put_together(work, batch.site, asked, families, [exam], _holding(work, batch))
+    return matching_rule.compare(asked.sent, patients, loose=asked.loose)[0]

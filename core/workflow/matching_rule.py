@@ -273,7 +273,7 @@ def _another_person(sent: Sent, match: Match) -> str:
         return "of another number"
     if not is_placeholder(sent.number) or not match.contradictions:
         return ""
-    return f"who differs in {_listed(match.contradictions)}"
+    return f"whose {_differ(match.contradictions)}"
 
 
 def _best(matches: Sequence[Match], otherwise: Match) -> Match:
@@ -292,7 +292,7 @@ def _settled(match: Match, sent: Sent) -> Verdict:
     """Decide for the only exam with at least two keys, no key pointing elsewhere."""
     agreed = _listed(match.agrees & _KEYS)
     if match.contradictions:
-        return _conflict(match, f"{agreed} are {match.exam.accession}'s, but {_listed(match.contradictions)} differ")
+        return _conflict(match, f"{agreed} are {match.exam.accession}'s, but {_differ(match.contradictions)}")
     if not match.exam.open:
         why = f"{agreed} are {match.exam.accession}'s, which is {match.exam.state}: reopen it, or file elsewhere"
         return Verdict(BatchState.UNFILED, reasons=(why,))
@@ -319,6 +319,10 @@ def _why_unfiled(sent: Sent, matches: Sequence[Match], full: Sequence[Match]) ->
     elif not any(Field.ACCESSION in match.agrees for match in matches):
         said.append("the accession is not registered")
     return tuple(said)
+
+
+def _differ(fields: frozenset[Field]) -> str:
+    return f"{_listed(fields)} {'differs' if len(fields) == 1 else 'differ'}"
 
 
 def _listed(fields: Iterable[Field]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from sqlmodel import col, select
 
@@ -17,7 +18,7 @@ from core.workflow.matching_rule import Field, Match
 WAITING = (BatchState.UNFILED, BatchState.CONFLICTING)
 
 
-def listing(work: Work, actor: Actor, states: Sequence[BatchState] = WAITING, limit: int = 100) -> list[wire.Unfiled]:
+def listing(work: Work, actor: Actor, states: Sequence[BatchState] = WAITING, limit: int = 50) -> list[wire.Unfiled]:
     """Return the batches in these states (unfiled and conflicting unless told otherwise), the latest first."""
     access.require(actor, Operation.FIND)
     found = select(Batch).where(Batch.site == actor.site, col(Batch.state).in_(states), Batch.received > 0)
@@ -42,13 +43,25 @@ def shape(work: Work, batch: Batch) -> wire.Unfiled:
         series=corrections.series_of(work, batch), received=batch.received, first_at=wire.local(batch.first_at),
         last_at=wire.local(batch.last_at), state=batch.state, contradicts=against.accession if against else None,
         reasons=batch.reasons,
-        candidates=[_candidate(work, match) for match in filing.candidates_of(work, batch)] if wanted else [],
+        candidates=_candidates(work, batch) if wanted else [],
     )  # fmt: skip
 
 
-def _candidate(work: Work, match: Match) -> wire.Candidate:
-    exam = work.session.get_one(Exam, match.exam.id)
-    patient = work.session.get_one(Patient, match.patient.id)
+def _candidates(work: Work, batch: Batch) -> list[wire.Candidate]:
+    matches = filing.candidates_of(work, batch)
+    exams = _rows(work, Exam, [match.exam.id for match in matches])
+    patients = _rows(work, Patient, [match.patient.id for match in matches])
+    return [_candidate(match, exams[match.exam.id], patients[match.patient.id]) for match in matches]
+
+
+_Row = TypeVar("_Row", Exam, Patient)
+
+
+def _rows(work: Work, table: type[_Row], ids: Sequence[int]) -> dict[int, _Row]:
+    return {row.id or 0: row for row in work.session.exec(select(table).where(col(table.id).in_(ids)))}
+
+
+def _candidate(match: Match, exam: Exam, patient: Patient) -> wire.Candidate:
     return wire.Candidate(
         accession=exam.accession, score=match.score, reasons=list(match.reasons), patient_number=patient.number,
         patient_name=patient.name, birth_date=patient.birth_date, sex=patient.sex, procedure=exam.procedure,

@@ -87,7 +87,7 @@ def test_others_correct_nothing(arrivals: Arrivals, somebody: Actor) -> None:
 
 def test_filing_against_what_differs_wants_a_reason(arrivals: Arrivals) -> None:
     batch = arrivals.send(number="P7", accession="")
-    with pytest.raises(Invalid, match="patient number differ: give a reason"):
+    with pytest.raises(Invalid, match="patient number differs: give a reason"):
         put(arrivals, batch, "A1")
     put(arrivals, batch, "A1", reason="typed by hand at the camera")
 
