@@ -16,6 +16,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from console import app  # noqa: PLC0415 - a command without a screen does not wait for Textual
 
         return app.run(server=words[1] if words else "")
+    if words[0] == "demo":
+        from console import demo  # noqa: PLC0415 - only this command starts a department
+
+        return demo.main(words[1:])
     from console import line  # noqa: PLC0415 - the screens open without waiting for argparse's tables
 
     return line.main(words)

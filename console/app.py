@@ -95,8 +95,11 @@ class Console(App[None]):
             super().__init__()
             self.today = today
 
-    def __init__(self, chosen: preferences.Preferences, now: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self, chosen: preferences.Preferences, now: Callable[[], datetime] = _now, greeting: str = ""
+    ) -> None:
         super().__init__()
+        self._greeting = greeting
         self.animation_level = "none"
         self._preferences, self._now = chosen, now
         self._keys = keymap.read(chosen.folder / "keymap.toml")
@@ -465,11 +468,11 @@ class Console(App[None]):
                 tell()
 
 
-def run(server: str = "") -> int:
-    """Open the console; returns the exit status."""
+def run(server: str = "", greeting: str = "") -> int:
+    """Open the console, with a word at the beginning where there is one to say; returns the exit status."""
     chosen = preferences.read(server=server)
     words.speak(chosen.language)
     keymap.give_alt_digits_back()
-    app = Console(chosen)
+    app = Console(chosen, greeting=greeting)
     app.run()
     return app.return_code or 0

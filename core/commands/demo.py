@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from core.vocabulary import Role
 
 _ANY_PORT = "127.0.0.1:0"
 _BAR = 30
+_TRIES = 10
 
 
 def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
@@ -52,13 +54,25 @@ def _folder(given: str | None) -> Iterator[Path]:
         When the folder given holds something: a made-up department never mixes with a real one.
     """
     if given is None:
-        with tempfile.TemporaryDirectory(prefix="photopeak-demo-") as made:
-            yield Path(made)
+        made = Path(tempfile.mkdtemp(prefix="photopeak-demo-"))
+        try:
+            yield made
+        finally:
+            _remove(made)
         return
     data = Path(given).expanduser().absolute()
     if data.is_dir() and any(data.iterdir()):
         raise Refused(f"{data} is not empty: a made-up department needs a folder of its own")
     yield data
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder, though a thread that ends last may still write into it."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.2)
 
 
 # -- played at speed -------------------------------------------------------------------------------------------------
@@ -110,7 +124,7 @@ def _live(arguments: Arguments, data: Path) -> int:
     opened = threading.Event()
     department = Department(demo_settings(data, arguments.http, arguments.dicom), _pause(opened, stop, pace.object))
     try:
-        day = Day(department, _progress)
+        day = Day(department, _bar if arguments.leash else _progress)
         day.prepare()
         opened.set()
         say(arguments, asdict(department.settled()), _welcome(department))
@@ -142,9 +156,13 @@ def _welcome(department: Department) -> str:
 
 
 def _progress(what: str, done: int, of: int) -> None:
-    """Draw how far the made-up days have come."""
+    """Draw how far the made-up days have come, on a terminal."""
     if sys.stderr.isatty():
-        filled = _BAR * (done + 1) // max(of, 1)
-        end = "\n" if done + 1 >= of else ""
-        bar = "#" * filled + "." * (_BAR - filled)
-        print(f"\r{what:10} [{bar}] {done + 1}/{of}", end=end, file=sys.stderr, flush=True)
+        _bar(what, done, of)
+
+
+def _bar(what: str, done: int, of: int) -> None:
+    filled = _BAR * (done + 1) // max(of, 1)
+    end = "\n" if done + 1 >= of else ""
+    bar = "#" * filled + "." * (_BAR - filled)
+    print(f"\r{what:10} [{bar}] {done + 1}/{of}", end=end, file=sys.stderr, flush=True)

@@ -34,6 +34,8 @@ class CaseFile:
     stage: Stage = Stage.NOTHING
     accession: str = ""
     number: str = ""
+    doctor: str = ""
+    fence: int | None = None
     sent: list[Dataset] = field(default_factory=list)
     since: datetime | None = None
 
@@ -66,8 +68,8 @@ class Caseload:
 
     def doctor_of(self, file: CaseFile) -> Colleague:
         """Return the doctor a case is assigned to."""
-        assigned = self.exam(file)["assigned_to"]
-        return self.who(assigned or "doctor")
+        file.doctor = file.doctor or self.exam(file)["assigned_to"] or ""
+        return self.who(file.doctor or "doctor")
 
     def camera_of(self, file: CaseFile) -> SimulatedCamera:
         """Return the camera a case is for."""
@@ -119,9 +121,9 @@ class Caseload:
         self.who("nurse").do(f"exams/{file.accession}/arrive")
 
     def _triage(self, file: CaseFile) -> None:
-        urgency = file.case.exam.get("urgency", "routine")
-        self.who("nurse").do(f"exams/{file.accession}/triage", urgency=urgency)
-        self.who("nurse").do(f"exams/{file.accession}/assign")
+        if file.case.exam.get("urgency") == "urgent":
+            self.who("nurse").do(f"exams/{file.accession}/triage", urgency="urgent")
+        file.doctor = self.who("nurse").do(f"exams/{file.accession}/assign")["assigned_to"]
 
     def _protocol(self, file: CaseFile) -> None:
         doctor = self.doctor_of(file)
@@ -136,9 +138,8 @@ class Caseload:
     def _inject(self, file: CaseFile) -> None:
         exam, technologist = self.exam(file), self.who("tech")
         usual = self.tally.usual_mbq[file.case.procedure]
-        technologist.do(f"exams/{file.accession}/dose/draw", mbq=round(usual * 1.04, 2))
         said = [exam["patient_number"], exam["patient_birth_date"] or exam["accession"]]
-        technologist.do(f"exams/{file.accession}/dose/inject", confirm=said)
+        technologist.do(f"exams/{file.accession}/dose/inject", mbq=round(usual * 1.04, 2), confirm=said)
         technologist.do(f"exams/{file.accession}/dose/residual", mbq=round(usual * 0.03, 2))
 
     # -- at the camera -----------------------------------------------------------------------------------------------
@@ -253,11 +254,13 @@ class Caseload:
             "impression": "Nothing that the phantom does not contain.",
         }
         doctor.put(f"exams/{file.accession}/report/draft", fence=opened["fence"], text=text)
+        file.fence = opened["fence"]
 
     def _hand_in(self, file: CaseFile) -> None:
         doctor = self.doctor_of(file)
-        opened = doctor.do(f"exams/{file.accession}/report/open")
-        doctor.do(f"exams/{file.accession}/report/preliminary", fence=opened["fence"])
+        fence = file.fence or doctor.do(f"exams/{file.accession}/report/open")["fence"]
+        file.fence = None
+        doctor.do(f"exams/{file.accession}/report/preliminary", fence=fence)
 
     def _sign(self, file: CaseFile) -> None:
         reviewer = self.who("head") if self.doctor_of(file).username == "doctor2" else self.doctor_of(file)

@@ -61,9 +61,7 @@ def _people(day: Day) -> Iterator[Claim]:
     as_wanted = sum(state is None or exams[accession]["state"] == state for accession, state in wanted.items())
     yield Claim("exams of today in the state the day leaves them in", len(wanted), as_wanted)
     reported_by_camera = [file for file in day.cases.files if _reported_by_camera(day, file.case.device, file.stage)]
-    ended = sum(
-        step["state"] == "done" for file in reported_by_camera for step in exams[file.accession]["steps"]
-    )
+    ended = sum(step["state"] == "done" for file in reported_by_camera for step in exams[file.accession]["steps"])
     yield Claim("steps begun and ended by the cameras' own reports (MPPS)", tally.steps_reported, ended)
 
 
@@ -106,7 +104,9 @@ def _reports(day: Day) -> Iterator[Claim]:
     states = Counter(exam["report"]["state"] for exam in exams.values())
     yield Claim("reports signed", tally.signed, states["final"] + states["amended"])
     yield Claim("reports amended", tally.amended, states["amended"])
-    yield Claim("locks that held: no images, contradicted images, held by a colleague, typed too late", 4, tally.refused)
+    yield Claim(
+        "locks that held: no images, contradicted images, held by a colleague, typed too late", 4, tally.refused
+    )
     late = [file for file in day.today if file.case.mistake is Mistake.LATE_IMAGE]
     flagged = sum(exams[file.accession]["report"]["images_changed"] for file in late)
     yield Claim("signed reports flagged for a late image", len(late), flagged)

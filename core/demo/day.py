@@ -149,6 +149,7 @@ class Day:
         taken = other.do(f"{path}/open", take_over=True)["fence"]
         self.refused(lambda: holder.put(f"{path}/draft", fence=fence, text={"findings": "typed too late"}))
         other.do(f"{path}/release", fence=taken)
+        held.fence = None
 
     def _with(self, mistake: Mistake) -> CaseFile:
         return next(file for file in self.today if file.case.mistake is mistake)

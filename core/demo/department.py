@@ -42,6 +42,8 @@ class Department:
         self.service = Service(settings, self.clock)
         self.service.start()
         self.server = f"http://{settings.http_address[0]}:{self.service.http_port}"
+        self._password = new_password()  # one for all, of this run alone: whoever plays may change roles
+        self._hashed = staffing.hashed(self.service.sign_ins.hasher, self._password)
         self.colleagues = {name: self._employ(name, role, title, fields) for name, role, title, fields in STAFF}
         self.cameras = {
             profile.aet: SimulatedCamera(
@@ -52,13 +54,17 @@ class Department:
         self._register_cameras()
 
     def _employ(self, name: str, role: Role, title: str, specialty: tuple[str, ...]) -> Colleague:
-        password = new_password()
-        hashed = staffing.hashed(self.service.sign_ins.hasher, password)
         with self.service.records.writing() as work:
             staffing.add(
-                work, self._operator, name, [role], full_name=title, specialty=list(specialty), password_hash=hashed
+                work,
+                self._operator,
+                name,
+                [role],
+                full_name=title,
+                specialty=list(specialty),
+                password_hash=self._hashed,
             )
-        return Colleague(self.server, name, role, password)
+        return Colleague(self.server, name, role, self._password)
 
     def _register_cameras(self) -> None:
         with self.service.records.writing() as work:
