@@ -39,7 +39,7 @@ class Choose(ModalScreen["str | None"]):
         Binding("up", "walk(-1)", show=False),
     ]
 
-    def __init__(self, title: str, options: Sequence[tuple[str, str, str]], *, at: str = "") -> None:
+    def __init__(self, title: str, options: Sequence[tuple[str, str, str]], *, at: str | None = None) -> None:
         """`options` are (key, words, what stands at the right); the cursor begins at the key `at`."""
         super().__init__()
         self._title, self._at = title, at
@@ -57,7 +57,8 @@ class Choose(ModalScreen["str | None"]):
         """Show all there are."""
         options = self.query_one(PagedList)
         options.show(self._options)
-        options.choose(self._at)
+        if self._at is not None:
+            options.choose(self._at)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow by every word typed."""

@@ -74,7 +74,7 @@ class FrontDesk(Page):
             Column("number", _("Patient"), 12),
             Column("name", _("Name"), 20, grow=3),
             Column("born", _("Born"), 10),
-            Column("sex", _("Sex"), 3, priority=2),
+            Column("sex", _("Sex"), 4, priority=2),
             Column("phone", _("Phone"), 13, priority=3),
             Column("last", _("Last visit"), 17, priority=4, grow=1),
         )
@@ -266,7 +266,7 @@ class FrontDesk(Page):
         last = f"{at:%Y-%m-%d} {patient['last_procedure']}" if at else "-"
         return {
             "number": patient["number"],
-            "name": Cell(name(patient) + mark, "warn" if mark else ""),
+            "name": Cell(name(patient), "warn" if mark else "", mark),
             "born": born(patient),
             "sex": patient["sex"],
             "phone": patient["phone"],
@@ -277,7 +277,7 @@ class FrontDesk(Page):
         mark = self._mark(exam)
         return {
             "when": clock(exam["arrived_at"] or exam["booked_at"] or exam["registered_at"], self.desk.now()),
-            "name": Cell(name(exam, "patient_") + mark, "warn" if mark else ""),
+            "name": Cell(name(exam, "patient_"), "warn" if mark else "", mark),
             "procedure": exam["procedure"],
             "state": states.state(states.EXAM, exam["state"], ascii_only=self.desk.ascii),
             "here": Cell(_("here"), "good") if exam["arrived_at"] else Cell(_("expected"), "muted"),

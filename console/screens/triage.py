@@ -91,7 +91,7 @@ class Triage(Page):
         return {
             "urgency": states.state(states.URGENCY, exam["urgency"], ascii_only=plain),
             "waits": waited(exam["arrived_at"], now) if exam["arrived_at"] else Cell(_("booked"), "muted"),
-            "name": Cell(name(exam, "patient_") + mark, "warn" if mark else ""),
+            "name": Cell(name(exam, "patient_"), "warn" if mark else "", mark),
             "age": age(exam, now.date(), "patient_"),
             "procedure": exam["procedure"],
             "state": states.state(states.EXAM, exam["state"], ascii_only=plain),

@@ -15,10 +15,18 @@ TONES = ("muted", "good", "warn", "bad", "accent", "strong")
 
 @dataclass(frozen=True)
 class Cell:
-    """What one column of one row shows; `tone` is one of TONES or plain."""
+    """What one column of one row shows; `tone` is one of TONES or plain, `tail` stands after the text and is never cut."""
 
     text: str
     tone: str = ""
+    tail: str = ""
+
+    def fitted(self, width: int, *, right: bool = False, more: str = "…") -> str:
+        """Return it in exactly `width` cells."""
+        room = max(0, width - cell_len(self.tail))
+        if not self.tail or right or cell_len(self.text) > room:
+            return fit(fit(self.text, room, right=right, more=more) + self.tail, width, more=more)
+        return fit(self.text + self.tail, width, more=more)
 
 
 @dataclass(frozen=True)

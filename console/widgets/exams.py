@@ -20,8 +20,9 @@ _BOLD = {"bad": "bold", "warn": "bold", "accent": "bold", "good": "bold", "stron
 def told(exam: Exam, now: datetime, *, plain: bool = False) -> Text:
     """Return who, what, why, where it stands: the request, the checks, the steps, images and report."""
     text = Text()
-    mark = f"  {states.same_name(ascii_only=plain)}" if exam["same_name_today"] else ""
-    text.append(f"{name(exam, 'patient_')}{mark}\n", "bold")
+    text.append(f"{name(exam, 'patient_')}\n", "bold")
+    if exam["same_name_today"]:
+        text.append(f"{states.same_name(ascii_only=plain)}: {_('another patient of this name is here today')}\n")
     who = [exam["patient_number"], exam["patient_sex"], born(exam, "patient_"), age(exam, now.date(), "patient_")]
     text.append("  ".join(part for part in who if part) + "\n\n")
     for label, value in _facts(exam, now, plain=plain):

@@ -312,7 +312,7 @@ class PagedList(ScrollView, can_focus=True):
             cell = cells.get(column.key, "")
             cell = Cell(cell) if isinstance(cell, str) else cell
             style = ground + self._style(cell.tone) if cell.tone and not (cursor and self.has_focus) else ground
-            text = fit(cell.text, wide, right=column.right, more=self._more) + " "
+            text = cell.fitted(wide, right=column.right, more=self._more) + " "
             segments.append(Segment(text, style + cursor if cursor else style))
         return Strip(segments).adjust_cell_length(width, ground + cursor if cursor else ground)
 

@@ -130,4 +130,4 @@ def check(name: str) -> str:
 
 def same_name(*, ascii_only: bool = False) -> str:
     """Return the mark of patients who share a name today."""
-    return _("!same name") if ascii_only else _("⚠ same name")
+    return _("!same") if ascii_only else _("⚠same")
