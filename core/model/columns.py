@@ -50,6 +50,6 @@ def listing() -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
     return Field(default_factory=list, sa_type=JSON, nullable=False)
 
 
-def site_code() -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
-    """Return the field naming the institution a row belongs to."""
-    return Field(foreign_key="site.code", index=True, max_length=16)
+def site_code(*, index: bool = True) -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
+    """Return the field naming the institution a row belongs to; no index where others begin with it."""
+    return Field(foreign_key="site.code", index=index, max_length=16)

@@ -62,11 +62,12 @@ class Exam(SQLModel, table=True):
     __table_args__ = (
         Index("ix_exam_accession", "site", "accession", unique=True),
         Index("ix_exam_queue", "site", "state", "urgency_rank", "queued_at", "id"),
-        Index("ix_exam_assigned", "assigned_to", "state", "urgency_rank", "queued_at", "id"),
+        Index("ix_exam_assigned", "site", "assigned_to", "state", "urgency_rank", "queued_at", "id"),
         Index("ix_exam_listed", "site", "urgency_rank", "queued_at", "id"),
+        Index("ix_exam_recent", "site", "registered_at", "id"),
     )
     id: int | None = Field(default=None, primary_key=True)
-    site: str = site_code()
+    site: str = site_code(index=False)
     accession: str = Field(max_length=16, index=True)
     patient_id: int = Field(foreign_key="patient.id", index=True)
     visit_id: int = Field(foreign_key="visit.id", index=True)
@@ -77,7 +78,7 @@ class Exam(SQLModel, table=True):
     urgency: str = "routine"  # vocabulary.Urgency
     urgency_rank: int = 2
     state: str = "registered"  # vocabulary.ExamState
-    registered_at: datetime = when(index=True)
+    registered_at: datetime = when()
     booked_at: datetime | None = moment()
     arrived_at: datetime | None = moment()
     queued_at: datetime = when()  # arrival, else booking, else registration

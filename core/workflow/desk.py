@@ -53,6 +53,10 @@ _ORDERS: dict[str, Sequence[Any]] = {
 }
 
 
+# The same order as "queue", said so that the planner finds the few first and sorts them, instead of walking the queue.
+_SORTED = (col(Exam.urgency_rank) + 0, col(Exam.queued_at), col(Exam.id))
+
+
 def exams(work: Work, actor: Actor, wanted: wire.ExamsWanted) -> wire.ExamPage:
     """Return a window of the exams wanted, and how many there are in all."""
     access.require(actor, Operation.FIND, own=True)
@@ -61,10 +65,17 @@ def exams(work: Work, actor: Actor, wanted: wire.ExamsWanted) -> wire.ExamPage:
     if wanted.order not in _ORDERS:
         msg = f"exams are not ordered by '{wanted.order}': use {', '.join(_ORDERS)}"
         raise Invalid(msg)
-    page = select(Exam.id).where(*conditions).order_by(*_ORDERS[wanted.order]).offset(wanted.offset).limit(wanted.limit)
+    order = _SORTED if wanted.order == "queue" and _are_few(wanted) else _ORDERS[wanted.order]
+    page = select(Exam.id).where(*conditions).order_by(*order).offset(wanted.offset).limit(wanted.limit)
     ids = list(work.session.exec(page))
     rows = {exam.id: exam for exam in work.session.exec(select(Exam).where(col(Exam.id).in_(ids)))}
     return wire.ExamPage(total=total, offset=wanted.offset, items=course.shapes(work, [rows[one] for one in ids]))
+
+
+def _are_few(wanted: wire.ExamsWanted) -> bool:
+    """Whether what is wanted is a small part of the history: anything but whole states that only ever grow."""
+    unreported = len(wanted.state) > 1 and set(wanted.state) <= set(_UNREPORTED)
+    return bool(unreported or wanted.late or wanted.date or wanted.query or wanted.patient)
 
 
 def _conditions(work: Work, actor: Actor, wanted: wire.ExamsWanted) -> list[Any]:
@@ -108,15 +119,19 @@ def _on_day(site: str, midnight: datetime) -> Any:  # noqa: ANN401 - a condition
     queued = queued.where(Exam.queued_at >= midnight, Exam.queued_at < end)
     planned = select(Step.exam_id).where(col(Step.state).in_(list(StepState)))
     planned = planned.where(col(Step.planned_at) >= midnight, col(Step.planned_at) < end)
-    both = union(queued, planned).subquery()
-    return col(Exam.id).in_(select(both.c[0]))
+    return col(Exam.id).in_(_united([queued, planned]))
 
 
 def is_late(now: datetime) -> Any:  # noqa: ANN401 - a condition of SQLAlchemy's
-    """Exams whose images are overdue or whose report is."""
+    """Exams whose images are overdue or whose report is.
+
+    The due times are wrapped so that no planner starts from them: almost every exam of the past was due some time,
+    while few are unreported.
+    """
     waiting = col(Exam.images_state).in_([ImagesState.NONE, ImagesState.ARRIVING])
-    no_images = and_(waiting, col(Exam.images_due_at) < now, Exam.evidence == Evidence.IMAGES)
-    return and_(col(Exam.state).in_(_UNREPORTED), or_(no_images, col(Exam.report_due_at) < now))
+    images_due, report_due = (func.coalesce(due, now) for due in (Exam.images_due_at, Exam.report_due_at))
+    no_images = and_(waiting, images_due < now, Exam.evidence == Evidence.IMAGES)
+    return and_(col(Exam.state).in_(_UNREPORTED), or_(no_images, report_due < now))
 
 
 def _names_of_device(work: Work, site: str, name: str) -> list[str]:
@@ -130,12 +145,25 @@ def _found_by(site: str, query: str) -> Any:  # noqa: ANN401 - a condition of SQ
     """Exams whose accession or request number begins so, or whose patient is found by the query."""
     term = normalise_query(query)
     typed = {query.strip(), query.strip().upper()}
-    by_accession = or_(*(and_(Exam.accession >= one, Exam.accession < one + "\U0010ffff") for one in typed))
+    by_accession = [
+        select(Exam.id).where(Exam.site == site, Exam.accession >= one, Exam.accession < one + "\U0010ffff")
+        for one in typed
+    ]
+    if not term:
+        return col(Exam.id).in_(_united(by_accession))
     requests = select(Request.id).where(Request.site == site, col(Request.number).in_(typed))
-    people = select(Patient.merged_into).where(col(Patient.id).in_(patients.with_term(term)))
-    merged = select(Patient.id).where(col(Patient.merged_into).in_(patients.with_term(term)))
-    of_patient = or_(*(col(Exam.patient_id).in_(ids) for ids in (patients.with_term(term), people, merged)))
-    return or_(by_accession, col(Exam.request_id).in_(requests), of_patient) if term else by_accession
+    people = patients.with_term(term)
+    survivors = select(Patient.merged_into).where(col(Patient.id).in_(people), col(Patient.merged_into).is_not(None))
+    merged = select(Patient.id).where(col(Patient.merged_into).in_(people))
+    by_patient = [select(Exam.id).where(col(Exam.patient_id).in_(ids)) for ids in (people, survivors, merged)]
+    return col(Exam.id).in_(
+        _united([*by_accession, select(Exam.id).where(col(Exam.request_id).in_(requests)), *by_patient])
+    )
+
+
+def _united(selects: Sequence[Any]) -> Any:  # noqa: ANN401 - a subquery of SQLAlchemy's
+    """Return one subquery of ids, each part of which has an index of its own."""
+    return select(union(*selects).subquery().c[0])
 
 
 def show(work: Work, actor: Actor, reference: str) -> wire.Exam:

@@ -634,16 +634,15 @@ def upgrade() -> None:
     with op.batch_alter_table("exam", schema=None) as batch_op:
         batch_op.create_index("ix_exam_accession", ["site", "accession"], unique=True)
         batch_op.create_index(
-            "ix_exam_assigned", ["assigned_to", "state", "urgency_rank", "queued_at", "id"], unique=False
+            "ix_exam_assigned", ["site", "assigned_to", "state", "urgency_rank", "queued_at", "id"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_exam_images_due_at"), ["images_due_at"], unique=False)
         batch_op.create_index("ix_exam_listed", ["site", "urgency_rank", "queued_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_exam_patient_id"), ["patient_id"], unique=False)
         batch_op.create_index("ix_exam_queue", ["site", "state", "urgency_rank", "queued_at", "id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_exam_registered_at"), ["registered_at"], unique=False)
+        batch_op.create_index("ix_exam_recent", ["site", "registered_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_exam_report_due_at"), ["report_due_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_exam_request_id"), ["request_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_exam_site"), ["site"], unique=False)
         batch_op.create_index(batch_op.f("ix_exam_visit_id"), ["visit_id"], unique=False)
 
     op.create_table(
@@ -1181,10 +1180,9 @@ def downgrade() -> None:
     op.drop_table("calltotechnologist")
     with op.batch_alter_table("exam", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_exam_visit_id"))
-        batch_op.drop_index(batch_op.f("ix_exam_site"))
         batch_op.drop_index(batch_op.f("ix_exam_request_id"))
         batch_op.drop_index(batch_op.f("ix_exam_report_due_at"))
-        batch_op.drop_index(batch_op.f("ix_exam_registered_at"))
+        batch_op.drop_index("ix_exam_recent")
         batch_op.drop_index("ix_exam_queue")
         batch_op.drop_index(batch_op.f("ix_exam_patient_id"))
         batch_op.drop_index("ix_exam_listed")
