@@ -50,7 +50,7 @@ def sign_ins(tmp_path: Path, clock: Clock) -> Iterator[SignIns]:
 def test_a_token_says_who_one_is(sign_ins: SignIns) -> None:
     token = sign_ins.sign_in("wang.li", "a long password")
     actor = sign_ins.who(token.token)
-    assert (actor.name, actor.roles, actor.site) == ("wang.li", {Role.CLERK}, "MAIN")
+    assert (actor.name, actor.roles, actor.site) == ("wang.li", frozenset({Role.CLERK}), "MAIN")
 
 
 @pytest.mark.parametrize(("name", "password"), [("wang.li", "wrong password"), ("nobody", "a long password"), ("", "")])
