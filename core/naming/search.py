@@ -92,6 +92,9 @@ def _letter_terms(family: str, given: list[str]) -> Iterator[str]:
         yield "".join(given[start:])
     first_letters = "".join(word[0] for word in surnames), "".join(word[0] for word in given)
     yield from ("".join(first_letters), "".join(reversed(first_letters)), *surnames)
+    syllables = divide("".join(surnames)) or surnames  # a surname of two characters: oyx for Ouyang Xue
+    if len(syllables) > len(surnames):
+        yield "".join(word[0] for word in (*syllables, *given))
 
 
 def _number_terms(number: str) -> set[str]:
