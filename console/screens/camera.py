@@ -35,7 +35,7 @@ _MOST = 500  # exams of one day in one department
 _ANY = ""
 _BEFORE_START = {StepState.SCHEDULED, StepState.ARRIVED, StepState.INJECTED}
 _COLUMNS = (
-    Column("when", "Planned", 12),
+    Column("when", "Planned", 12, grow=1),
     Column("name", "Patient", 15, grow=3),
     Column("step", "Exam, step", 16, grow=2),
     Column("state", "State", 13),

@@ -72,7 +72,7 @@ class Views(Widget):
         count = self._counts.get(view.name)
         words = view.words if count is None else f"{view.words} {count}"
         here = view.name == self._shown
-        part = Text.assemble((view.key, tone_colour(self, "key")), (f"[{words}]" if here else f" {words} ", ""), " ")
+        part = Text.assemble((view.key, tone_colour(self, "key")), (f"[{words}]" if here else f" {words} ", ""))
         if here:
             part.stylize("bold", len(view.key))
         part.apply_meta({"@click": f"screen.{view.action}"})

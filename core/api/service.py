@@ -48,9 +48,11 @@ def router(
             return staffing.listing(work, actor)
 
     @routes.get("/audit")
-    def audit_trail(actor: Caller, subject: str = "", limit: Limit = 100) -> list[wire.AuditEntry]:
+    def audit_trail(
+        actor: Caller, subject: str = "", limit: Limit = 100, offset: Annotated[int, Query(ge=0)] = 0
+    ) -> list[wire.AuditEntry]:
         with records.reading() as work:
-            return oversight.trail(work, actor, subject, limit)
+            return oversight.trail(work, actor, subject, limit, offset)
 
     return routes
 

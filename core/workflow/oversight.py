@@ -48,13 +48,13 @@ def _count(table: type[SentPatient | Study], actor: Actor) -> SelectOfScalar[int
     return select(func.count()).select_from(table).where(table.site == actor.site)
 
 
-def trail(work: Work, actor: Actor, subject: str = "", limit: int = 100) -> list[wire.AuditEntry]:
+def trail(work: Work, actor: Actor, subject: str = "", limit: int = 100, offset: int = 0) -> list[wire.AuditEntry]:
     """Return entries of the audit trail, the latest first; those of one subject where it is named."""
     access.require(actor, Operation.READ_AUDIT)
     found = select(AuditEntry).where(AuditEntry.site == actor.site)
     if subject:
         found = found.where(AuditEntry.subject == subject)
-    rows = work.session.exec(found.order_by(col(AuditEntry.id).desc()).limit(limit))
+    rows = work.session.exec(found.order_by(col(AuditEntry.id).desc()).offset(offset).limit(limit))
     return [
         wire.AuditEntry(
             id=row.id or 0, at=wire.local(row.at), actor=row.actor, action=row.action, subject=row.subject,
