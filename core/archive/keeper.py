@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ _ENDS = (b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\xdd")  # sequence delimiters (PS3.5
 _UNDEFINED = 0xFFFFFFFF  # PS3.5 7.1.3
 _NO_LENGTH = b"\0\0\0\0"
 _TAIL = 64
+_LONGEST_UID = 64
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 
 
 class Unreadable(Refused):
@@ -323,6 +326,8 @@ class Keeper:
 
 def _file_meta(sop_class: str, sop_instance: str, syntax: str, aet: str) -> bytes:
     """Preamble and file meta information (PS3.10 7.1) around a dataset that came without."""
+    if not (_is_uid(sop_class) and _is_uid(sop_instance)):
+        raise Unreadable("the request names no usable SOP Class and Instance UID")
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = UID(sop_class)
@@ -334,11 +339,13 @@ def _file_meta(sop_class: str, sop_instance: str, syntax: str, aet: str) -> byte
         meta.SourceApplicationEntityTitle = aet
     out = DicomBytesIO()
     out.write(_PREAMBLE)
-    try:
-        write_file_meta_info(out, meta)
-    except Exception as error:
-        raise Unreadable("the request names no usable SOP Class and Instance UID") from error
+    write_file_meta_info(out, meta)
     return out.getvalue()
+
+
+def _is_uid(text: str) -> bool:
+    """Whether a text is digits and dots, not too long: nothing that leads a path astray (PS3.5 9.1)."""
+    return len(text) <= _LONGEST_UID and re.fullmatch(r"[0-9]+(?:\.[0-9]+)+", text) is not None
 
 
 def _missing_meta(file: BinaryIO, header: Dataset, source: Path) -> bytes:
@@ -365,6 +372,8 @@ def _staged(temporary: Path, sha256: str, content_sha256: str, aet: str, announc
     said = objects.identity_of(dataset)
     if not said.sop_class_uid or not said.sop_instance_uid:
         raise Unreadable("the object has no usable SOP Class or Instance UID")
+    if "Image Storage" in UID(said.sop_class_uid).name and not any(keyword in dataset for keyword in _PIXELS):
+        raise Unreadable("the image breaks off before its pixel data: send it again")
     if announced is not None and announced != (said.sop_class_uid, said.sop_instance_uid):
         raise Mismatch("the UIDs of dataset and command differ")
     count = frames.frames_received(dataset)

@@ -290,7 +290,10 @@ def endure(port: int, share: float, still_up: Callable[[], bool]) -> int:
     lines: list[Line] = []
     count = 0
     for name, case in cases(random.Random(11), share):
-        line = case(port)
+        try:
+            line = case(port)
+        except AssertionError as error:
+            raise AssertionError(f"{name}: {error}") from error
         if line is not None:
             lines.append(line)
         count += 1
