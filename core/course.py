@@ -84,8 +84,10 @@ def find_exam(work: Work, reference: str, site: str) -> Exam:
 def _exams_of_patient(work: Work, number: str, site: str) -> Sequence[Exam]:
     """Return the open exams of the patient with this number, or all when none is open."""
     patient = work.session.exec(select(Patient.id).where(Patient.site == site, Patient.number == number)).first()
+    if patient is None:
+        return []
     found = select(Exam).where(col(Exam.patient_id).in_(one_person(work, patient))).order_by(col(Exam.id))
-    exams = work.session.exec(found).all() if patient else []
+    exams = work.session.exec(found).all()
     still_open = [exam for exam in exams if exam.state not in EXAM_CLOSED and exam.state != ExamState.REPORTED]
     return still_open or exams
 
