@@ -154,7 +154,7 @@ def _found_by(site: str, query: str) -> Any:  # noqa: ANN401 - a condition of SQ
     ]
     if not term:
         return col(Exam.id).in_(_united(by_accession))
-    requests = select(Request.id).where(Request.site == site, col(Request.number).in_(typed))
+    requests = select(Request.id).where(col(Request.number).in_(typed), func.coalesce(Request.site, "") == site)
     people = patients.with_term(term)
     survivors = select(Patient.merged_into).where(col(Patient.id).in_(people), col(Patient.merged_into).is_not(None))
     merged = select(Patient.id).where(col(Patient.merged_into).in_(people))
