@@ -307,7 +307,7 @@ class Keeper:
     def read_back(self, path: str) -> Staged:
         """Read a file that lies in the store, as if it had just come; for rebuilding the rows."""
         place = self.store.local(path)
-        return _staged(place, proof.sha256_of(place), objects.content_digest(place), "", None)
+        return _staged(place, proof.sha256_of(place), objects.content_digest(place), _source(place), None)
 
     # -- giving out --------------------------------------------------------------------------------------------------
 
@@ -435,6 +435,13 @@ def _inflates(path: Path) -> bool:
                 size += len(inflater.decompress(piece, _PIECE))
                 piece = inflater.unconsumed_tail
     return inflater.eof and size < _LARGEST_INFLATED
+
+
+def _source(path: Path) -> str:
+    """Return who sent an object, as the file meta we wrote tells."""
+    meta = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=[]).file_meta
+    ours = meta.get("ImplementationClassUID") == _IMPLEMENTATION
+    return str(meta.get("SourceApplicationEntityTitle", "")).strip() if ours else ""
 
 
 def _raw(dataset: Dataset, keyword: str) -> bytes:

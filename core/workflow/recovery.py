@@ -67,7 +67,7 @@ def _bring_back(work: Work, keeper: Keeper, actor: Actor, path: str, known: set[
     image = keeping.image_row(staged, site, keeper.store.name, path)
     image.series_id, image.batch_id = series.id or 0, batch.id or 0
     if receipt:
-        image.received_at, image.aet = receipt.at, receipt.aet
+        image.received_at, image.aet = receipt.at, receipt.aet or image.aet
     work.add(image)
     rebuilt.objects += 1
     if batch.id not in known:

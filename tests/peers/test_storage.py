@@ -227,10 +227,12 @@ def test_an_index_rebuilt_from_the_files_answers_the_same_queries(tmp_path: Path
     other.save_as(tmp_path / "clash.dcm")
     with Photopeakd(folder) as service:
         service.call("storescu", tmp_path / "clash.dcm")
+        service.call("storescu", "-aet", "CAM1", *slices(tmp_path / "sent", 2, number="P3"))
         refused = photopeakd("reindex", folder=folder)
         assert refused.returncode == 1
         assert "already serves" in refused.stderr
         before = [service.found(*query) for query in QUERIES]
+        images = service.rows("select sop_uid, aet, path from image order by sop_uid")
         filings = service.rows("select id, study_uid, identity_key, state, received from batch order by id")
     assert "Find Response" in before[0]
     rebuilt = photopeakd("reindex", "--json", folder=folder)
@@ -244,6 +246,7 @@ def test_an_index_rebuilt_from_the_files_answers_the_same_queries(tmp_path: Path
     assert photopeakd("reindex", folder=folder).returncode == 0
     with Photopeakd(folder) as service:
         assert [service.found(*query) for query in QUERIES] == before
+        assert service.rows("select sop_uid, aet, path from image order by sop_uid") == images
         assert service.rows("select count(*) from quarantined") == [(1,)]
         service.verified()
 

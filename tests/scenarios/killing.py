@@ -13,6 +13,7 @@ import pydicom
 from tests.peers.process import Photopeakd, acknowledged, slices
 
 SENDERS = 4
+_BEGIN_WITHIN = 20
 
 
 def killed_under_load(
@@ -30,7 +31,8 @@ def killed_under_load(
         service.start()
         folders = [_own(folder / f"r{number}s{sender}", per_sender, sender) for sender in range(SENDERS)]
         senders = [_sender(service, each) for each in folders]
-        time.sleep(chance.uniform(0.05, 2.0))
+        _wait_for_work(service)
+        time.sleep(chance.uniform(0.0, 1.5))
         service.kill()
         said = [sender.communicate(timeout=60)[0].decode("utf-8", "replace") for sender in senders]
         answered = [Path(file) for text in said for file in acknowledged(text)]
@@ -46,6 +48,13 @@ def killed_under_load(
     finally:
         service.stop()
     return len(kept)
+
+
+def _wait_for_work(service: Photopeakd) -> None:
+    """Wait until something arrives: a kill before that proves nothing."""
+    before, until = service.rows("select count(*) from receipt"), time.monotonic() + _BEGIN_WITHIN
+    while service.rows("select count(*) from receipt") == before and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def _own(folder: Path, count: int, sender: int) -> Path:
