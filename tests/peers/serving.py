@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
+from sqlmodel import SQLModel
 
 from core import access, course, wire
 from core.model import Exam, Patient, Request, Step, Visit
+from core.records import Work
 from core.service import Service
 from core.settings import Settings
 from core.vocabulary import Role
@@ -149,22 +151,36 @@ def tomorrow() -> datetime:
 
 def fill(department: Department, count: int) -> None:
     """Register that many patients at once, each with an exam protocolled for today."""
+    numbers = range(count)
     with department.records.writing() as work:
-        for number in range(count):
-            now = work.now
-            patient = Patient(site="MAIN", number=f"F{number}", name=f"Family{number}^Given", registered_at=now,
-                              changed_at=now)  # fmt: skip
-            work.add(patient)
-            visit = Visit(site="MAIN", patient_id=patient.id or 0, at=now)
-            work.add(visit)
-            request = Request(site="MAIN", patient_id=patient.id or 0, visit_id=visit.id or 0, requested_at=now)
-            work.add(request)
-            exam = Exam(
-                site="MAIN", accession=f"F{number}", patient_id=patient.id or 0, visit_id=visit.id or 0,
-                request_id=request.id or 0, procedure="BONE-WB", state="protocolled", registered_at=now,
+        now = work.now
+        people = [
+            Patient(site="MAIN", number=f"F{n}", name=f"Family{n}^Given", registered_at=now, changed_at=now)
+            for n in numbers
+        ]
+        _add_all(work, people)
+        visits = [Visit(site="MAIN", patient_id=one.id or 0, at=now) for one in people]
+        _add_all(work, visits)
+        requests = [
+            Request(site="MAIN", patient_id=one.patient_id, visit_id=one.id or 0, requested_at=now) for one in visits
+        ]
+        _add_all(work, requests)
+        exams = [
+            Exam(
+                site="MAIN", accession=f"F{n}", patient_id=one.patient_id, visit_id=one.visit_id,
+                request_id=one.id or 0, procedure="BONE-WB", state="protocolled", registered_at=now,
                 queued_at=now, protocolled_at=now, study_instance_uid=work.new_uid(), device="CAM1",
-            )  # fmt: skip
-            work.add(exam)
-            work.session.add(
-                Step(site="MAIN", exam_id=exam.id or 0, sps_id=f"F{number}", devices=["CAM1"], planned_at=TODAY)
             )
+            for n, one in zip(numbers, requests, strict=True)
+        ]  # fmt: skip
+        _add_all(work, exams)
+        steps = [
+            Step(site="MAIN", exam_id=one.id or 0, sps_id=one.accession, devices=["CAM1"], planned_at=TODAY)
+            for one in exams
+        ]
+        _add_all(work, steps)
+
+
+def _add_all(work: Work, rows: Sequence[SQLModel]) -> None:
+    work.session.add_all(rows)
+    work.session.flush()
