@@ -107,7 +107,7 @@ class Console(App[None]):
         self._desk: Desk | None = None
         self._ear: Ear | None = None
         self._today_due = False
-        self._use_theme(chosen.theme)
+        self._theme_complaint = self._use_theme(chosen.theme)
 
     # -- coming and going --------------------------------------------------------------------------------------------
 
@@ -117,8 +117,9 @@ class Console(App[None]):
         self.call_after_refresh(self._begin)
         if hasattr(signal, "SIGHUP") and not self.is_headless:
             self._loop_handles_hang_up()
-        if complaints := (*self._preferences.complaints, *self._keys.complaints):
-            self.notify("\n".join(complaints), severity="warning", timeout=15, markup=False)
+        complaints = (*self._preferences.complaints, *self._keys.complaints, self._theme_complaint)
+        if any(complaints):
+            self.notify("\n".join(filter(None, complaints)), severity="warning", timeout=20, markup=False)
 
     def _loop_handles_hang_up(self) -> None:
         import asyncio  # noqa: PLC0415 - textual has it in memory already
@@ -370,16 +371,17 @@ class Console(App[None]):
         self.push_screen(Choose(_("Theme"), options, at=self.theme), self._keep_theme)
 
     def _keep_theme(self, name: str | None) -> None:
-        if name and self._use_theme(name):
+        if name and (wrong := self._use_theme(name)):
+            self.notify(wrong, severity="warning", timeout=10, markup=False)
+        elif name:
             self._preferences = self._preferences.keep(theme=name)
 
-    def _use_theme(self, name: str) -> bool:
+    def _use_theme(self, name: str) -> str:
+        """Use a theme, or the fallback; returns what is wrong with it."""
         theme, wrong = theming.choose(name, self._preferences.folder / "themes")
         self.register_theme(theme)
         self.theme = theme.name
-        if wrong:
-            self.call_later(self.notify, wrong, severity="warning", timeout=10, markup=False)
-        return not wrong
+        return wrong
 
     def action_language(self) -> None:
         """Choose a language; screens opened from now on speak it."""

@@ -15,7 +15,7 @@ TONES = ("muted", "good", "warn", "bad", "accent", "strong")
 
 @dataclass(frozen=True)
 class Cell:
-    """What one column of one row shows; `tone` is one of TONES or plain, `tail` stands after the text and is never cut."""
+    """What one column of one row shows; `tone` is one of TONES or plain, `tail` is never cut."""
 
     text: str
     tone: str = ""

@@ -124,7 +124,7 @@ async def opened(
     if chosen:
         own = own.keep(**chosen)
     app = Console(preferences.read(environment, own.folder, there.url), there.clock)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app._client is not None)
         await pilot.press(*user, "enter", *PASSWORD, "enter")
         await until(pilot, lambda: isinstance(app.screen, Page))
