@@ -51,6 +51,7 @@ from core.vocabulary import (
     may_follow,
 )
 
+_LONGEST_ID = 19  # digits of a 64 bit number
 _OVERDUE_AFTER = timedelta(hours=24)
 _MOMENT_OF = {
     StepState.ARRIVED: "arrived_at",
@@ -70,7 +71,7 @@ def find_exam(work: Work, reference: str, site: str) -> Exam:
     exams = work.session.exec(select(Exam).where(Exam.site == site, Exam.accession == reference)).all()
     if not exams:
         exams = _exams_of_patient(work, reference, site)
-    if not exams and reference.isdigit():
+    if not exams and reference.isascii() and reference.isdigit() and len(reference) < _LONGEST_ID:
         exams = work.session.exec(select(Exam).where(Exam.site == site, Exam.id == int(reference))).all()
     if not exams:
         msg = f"no exam answers to '{reference}': give an accession number, a patient number or an id"

@@ -21,6 +21,7 @@ from core.workflow import filing
 from core.workflow.matching_rule import Field, Match
 
 _TELLING = frozenset({Field.NUMBER, Field.ACCESSION, Field.NAME, Field.SEX, Field.BIRTH_DATE})
+_LONGEST_ID = 19  # digits of a 64 bit number
 _KEPT = ("id", "state", "exam_id", "step_id", "contradicts", "decided_by", "reasons")
 
 
@@ -126,9 +127,8 @@ def shape(row: Correction) -> wire.Correction:
 def find_batch(work: Work, site: str, reference: str, series: str | None = None) -> Batch:
     """Return the batch an id or a Study UID (and a series of it) names; refuse when it is not exactly one."""
     found = select(Batch).where(Batch.site == site, Batch.received > 0).order_by(col(Batch.id))
-    named = (
-        found.where(Batch.id == int(reference)) if reference.isdigit() else found.where(Batch.study_uid == reference)
-    )
+    by_id = reference.isascii() and reference.isdigit() and len(reference) < _LONGEST_ID
+    named = found.where(Batch.id == int(reference)) if by_id else found.where(Batch.study_uid == reference)
     batches: Sequence[Batch] = work.session.exec(named).all()
     if series:
         batches = [batch for batch in batches if series in series_of(work, batch)]

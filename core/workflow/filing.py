@@ -291,9 +291,11 @@ def _by_accession(work: Work, site: str, accession: str, *, loose: bool) -> set[
 
 
 def _holding(work: Work, batch: Batch) -> set[int]:
-    """Return the exams that images of this Study UID, under another identity or split off, are filed to."""
+    """Return the exams that images of this Study UID under another identity are filed to."""
+    if not batch.study_uid:  # objects without one have nothing in common
+        return set()
     others = select(Batch.exam_id).where(
-        Batch.site == batch.site, Batch.study_uid == batch.study_uid, Batch.id != batch.id,
+        Batch.site == batch.site, Batch.study_uid == batch.study_uid, Batch.identity_key != batch.identity_key,
         Batch.state == BatchState.FILED, Batch.received > 0,
     )  # fmt: skip
     return {exam_id for exam_id in work.session.exec(others) if exam_id is not None}

@@ -233,6 +233,23 @@ def test_every_correction_is_in_the_trail_and_on_the_list(arrivals: Arrivals) ->
     assert (listed.id, listed.kind, listed.undone_at is not None) == (done.id, "unfile", True)
 
 
+def test_a_series_given_to_another_patient_makes_no_conflict_of_the_rest(arrivals: Arrivals) -> None:
+    rest = arrivals.send(accession="", series="s1")
+    arrivals.send(accession="", series="s2")
+    put(arrivals, "9.9.1", "A3", series="s2", reason="Li Na lay on the table")
+    arrivals.send(accession="", series="s1")
+    assert arrivals.batch(rest).state == BatchState.UNFILED
+    assert arrivals.look("A3").images_state != ImagesState.CONFLICTING
+
+
+@pytest.mark.parametrize("nonsense", ["9" * 40, "²", "nobody's"])
+def test_a_number_out_of_this_world_names_no_batch_and_no_exam(arrivals: Arrivals, nonsense: str) -> None:
+    batch = arrivals.send(accession="")
+    for reference, accession in ((nonsense, "A1"), (batch, nonsense)):
+        with pytest.raises(NotFound):
+            put(arrivals, reference, accession)
+
+
 def test_an_unknown_batch_or_correction_is_told(arrivals: Arrivals) -> None:
     with pytest.raises(NotFound):
         put(arrivals, 77, "A1")

@@ -184,3 +184,9 @@ def test_the_order_in_which_objects_arrive_changes_nothing(tmp_path: Path) -> No
             rows = work.session.exec(select(Batch)).all()
             seen.add(frozenset((b.study_uid, b.identity_key, b.state, b.exam_id, b.contradicts) for b in rows))
     assert len(seen) == 1
+
+
+def test_objects_without_a_study_uid_have_nothing_in_common(arrivals: Arrivals) -> None:
+    arrivals.send("", "P1", "A1")
+    other = arrivals.batch(arrivals.send("", "P2", "A3", "Li^Na", born="19881130", sex="F"))
+    assert other.exam_id == arrivals.look("A3").id
