@@ -76,6 +76,7 @@ def _add_serve(commands: Any) -> None:  # noqa: ANN401 - argparse's own
 
 def _serve(given: Settings, arguments: Arguments) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    threading.excepthook = _say_thread_ended
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -91,6 +92,16 @@ def _serve(given: Settings, arguments: Arguments) -> int:
     ended.wait()
     service.stop()
     return 0
+
+
+def _say_thread_ended(ended: threading.ExceptHookArgs) -> None:
+    """Log that a thread broke off, in one line without the exception's text: it may hold what a device sent."""
+    trace = ended.exc_traceback
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    name = ended.thread.name if ended.thread else "?"
+    logging.getLogger("photopeakd").warning("thread %s broke off: %s in %s", name, ended.exc_type.__name__, place)
 
 
 # -- staff -----------------------------------------------------------------------------------------------------------
