@@ -1,4 +1,4 @@
-"""Write the pages of the manual that come from the code: who may do what, and every key.
+"""Write the pages of the manual that come from the code: who may do what, every key, and what DICOM is spoken.
 
 `make manual` runs it; a test fails while a page is not what the code says.
 """
@@ -13,6 +13,8 @@ sys.path.insert(0, str(ROOT))
 
 from console.commands import COMMANDS, EVERYWHERE, Command  # noqa: E402 - the checkout's own code, installed or not
 from console.pages import PAGES  # noqa: E402 - as above
+from core.dicom.conformance import statement  # noqa: E402 - as above
+from core.scp import OFFERED  # noqa: E402 - as above
 from core.vocabulary import OPERATION_TITLES, RIGHTS, Extent, Operation, Role  # noqa: E402 - as above
 
 _MARK = {Extent.ALL: "x", Extent.OWN: "own"}
@@ -63,7 +65,12 @@ def _section(title: str, commands: list[Command]) -> list[str]:
     return [f"## {title}", "", "| key | does | id |", "|---|---|---|", *rows, ""]
 
 
-WRITTEN = {"rights.md": rights, "keys.md": keys}
+def conformance() -> str:
+    """Return the DICOM conformance statement, as `photopeakd conformance` prints it."""
+    return statement(OFFERED) + "\n"
+
+
+WRITTEN = {"rights.md": rights, "keys.md": keys, "conformance.md": conformance}
 
 
 def main() -> None:
