@@ -151,9 +151,9 @@ class Fill(ModalScreen[Any]):
                     field.value = str(value)
 
     def on_input_changed(self, _event: Input.Changed) -> None:
-        """Keep it a moment after the last key."""
-        self._touched = True
-        if self._form:
+        """Keep it a moment after the last key; fields that come to life with their values say so too."""
+        self._touched = self._touched or self.typed() != {field.key: field.value.strip() for field in self._fields}
+        if self._form and self._touched:
             if self._pause:
                 self._pause.stop()
             self._pause = self.set_timer(_PAUSE, self._keep_soon)

@@ -271,11 +271,17 @@ class ReportPage(ReportReader):
         self.refresh_rows()
 
     def _open_again(self, mine: dict[str, str]) -> None:
-        holder = self._report.get("holder")
-        if holder and holder != self.desk.me["username"]:
-            self._ask_or_take_over(holder, mine)
-        else:
-            self._open({}, mine)
+        """Look who writes now: it may be nobody any more."""
+
+        def then(read: tuple[Item, Item, str]) -> None:
+            self._show(None, read)
+            holder = self._report["holder"]
+            if holder and holder != self.desk.me["username"]:
+                self._ask_or_take_over(holder, mine)
+            else:
+                self._open({}, mine)
+
+        self.ask(self._read, then)
 
     def keep_drafts(self) -> None:
         """The terminal goes away: save, and let go, while there is time."""

@@ -32,7 +32,7 @@ class ReportReader(Page):
     DEFAULT_CSS = """
     ReportReader #who, ReportReader #lock { height: 1; padding: 0 1; background: $surface; }
     ReportReader #banners { height: auto; padding: 0 1; }
-    ReportReader #closed { height: auto; padding: 1 2; display: none; }
+    ReportReader #closed { width: 3fr; height: auto; padding: 1 2; display: none; }
     ReportReader.-closed #closed { display: block; }
     ReportReader.-closed Sections { display: none; }
     ReportReader.-wide Sections { width: 3fr; }
@@ -53,8 +53,8 @@ class ReportReader(Page):
         yield Static(id="who")
         yield Static(id="lock")
         yield Static(id="banners")
-        yield Static(id="closed")
         with Horizontal():
+            yield Static(id="closed")
             yield Sections()
             with VerticalScroll(classes="preview", can_focus=False):
                 yield Static(id="around")
@@ -171,7 +171,8 @@ class ReportReader(Page):
         self.query_one("#who", Static).update(who_line(self._exam, now))
         lock = lock_line(report, self._saved_words(), now, me=self.desk.me["username"], plain=plain)
         self.query_one("#lock", Static).update(lock)
-        lines = [Text(words, tone_colour(self, tone)) for words, tone in banners(report, self._exam, now, plain=plain)]
+        said = banners(report, self._exam, now, plain=plain, trouble=self._trouble)
+        lines = [Text(words, tone_colour(self, tone)) for words, tone in said]
         self.query_one("#banners", Static).update(Text("\n").join(lines))
         self.query_one("#banners", Static).display = bool(lines)
         self.query_one("#around", Static).update(self._around())
@@ -182,8 +183,6 @@ class ReportReader(Page):
             self.query_one("#closed", Static).update(locked_words(report, self._exam, self._heard, now))
 
     def _saved_words(self) -> str:
-        if self._trouble:
-            return self._trouble
         if self._fence is None or not self._report["saved_at"]:
             return ""
         return _("saved {time}").format(time=_second(self._report["saved_at"]))

@@ -43,6 +43,7 @@ class Service(Page):
         "entries of one accession, patient or person, and of all again when it is left empty."
     )
     HEARS = frozenset({"device"})
+    DEFAULT_CSS = "Service Halves > .about { height: 8; }"
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)

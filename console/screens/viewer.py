@@ -26,7 +26,7 @@ from console.screens.dialogs import AskText, Read
 from console.screens.page import Page
 from console.widgets.paged_list import Item
 from console.widgets.picture import Drawn, Picture
-from console.widgets.reel import Album, Key, Look, Reel, Shot, Spot, identity_lines
+from console.widgets.reel import GRIDS, Album, Key, Look, Reel, Shot, Spot, identity_lines
 from console.words import _
 from core.vocabulary import Operation
 
@@ -99,8 +99,10 @@ class Viewer(Page):
         return exam, self.desk.client.get(path)
 
     def _take(self, read: tuple[Item, list[Item]]) -> None:
-        self._exam, series = read
+        first, (self._exam, series) = not self._reel.series, read
         self._reel.refill(series)
+        if first:
+            self._usual_grid()
         if not self._reel.spots:
             self.query_one(Picture).say(_("No images have arrived yet."))
         self._go()
@@ -216,7 +218,14 @@ class Viewer(Page):
         if self._reel.change(by):
             self._stop_cine()
             self._look = replace(self._look, window=None)
+            self._usual_grid()
             self._go()
+
+    def _usual_grid(self) -> None:
+        """Views of one object that belong together (anterior and posterior) are first shown side by side."""
+        spot = self._reel.spot
+        few = spot is not None and 1 < spot.frames <= GRIDS[1]
+        self._look = replace(self._look, grid=GRIDS[1] if few else 1)
 
     def on_picture_wheeled(self, message: Picture.Wheeled) -> None:
         """The wheel goes through frames."""
@@ -377,9 +386,8 @@ class Viewer(Page):
             return
         try:
             self._change(replace(self._look, window=read_window(text)))
-        except ValueError:
-            said = _("'{text}' is no window: write two numbers, the upper one greater").format(text=text)
-            self.notify(said, severity="warning", markup=False)
+        except ValueError as error:
+            self.notify(str(error), severity="warning", markup=False)
 
     # -- beside the picture ------------------------------------------------------------------------------------------
 
@@ -415,7 +423,7 @@ class Viewer(Page):
         heading = f"{now['modality']} {now['description']}".strip() or now["uid"][-12:]
         text.append(f"{heading}\n", "bold")
         _line(text, _("Series"), f"{self._reel.number + 1}/{len(self._reel.series)}  {now['step']}".rstrip())
-        _line(text, _("Date"), now["date"][:13])
+        _line(text, _("Date"), _moment(now["date"]))
         _line(text, _("Frame"), self._frame_words(numbers))
         if numbers:
             window, unit = numbers["window"], numbers["unit"]
@@ -480,13 +488,16 @@ def read_window(text: str) -> tuple[float, float]:
     Raises
     ------
     ValueError
-        When it is neither, or empty.
+        When it is neither, or empty; the text is fit for a person.
     """
-    between = "/" if "/" in text else None
-    first, second = (float(part) for part in text.replace(",", " ").split(between))
-    lower, upper = (first - second / 2, first + second / 2) if between else (first, second)
+    said = _("'{text}' is no window: write two numbers, the upper one greater").format(text=text)
+    try:
+        first, second = (float(part) for part in text.replace(",", " ").split("/" if "/" in text else None))
+    except ValueError as error:
+        raise ValueError(said) from error
+    lower, upper = (first - second / 2, first + second / 2) if "/" in text else (first, second)
     if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
-        raise ValueError(text)
+        raise ValueError(said)
     return lower, upper
 
 
@@ -495,6 +506,13 @@ def figure(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:  # noqa: PLR2004 - beyond it a float is no integer
         return f"{int(value):,}"
     return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"  # noqa: PLR2004 - decimals no longer matter
+
+
+def _moment(written: str) -> str:
+    """Write a DICOM date and time as people do."""
+    day, _space, time = written.partition(" ")
+    day = f"{day[:4]}-{day[4:6]}-{day[6:]}" if len(day) == len("YYYYMMDD") else day
+    return f"{day} {time[:2]}:{time[2:4]}" if len(time) >= len("HHMM") else day
 
 
 def _padded(text: str, width: int) -> str:

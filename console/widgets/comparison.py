@@ -18,6 +18,7 @@ from console.widgets.people import clock, name
 from console.words import _
 
 Tones = Mapping[str, str]
+_LABEL = 10  # cells of the names of the rows
 _SAYS = {
     "number": "patient number", "name": "name", "born": "birth date", "sex": "sex", "accession": "accession",
     "what": "body part", "device": "device", "uid": "study uid", "modality": "modality",
@@ -68,8 +69,9 @@ def compared(
     worklist = _registered(exams.get(issued), _candidate_of(batch, issued)) if issued else {}
     differs = set(candidate["differs"]) if candidate else set()
     table = Table.grid(padding=(0, 1), expand=True)
-    for share in (2, 4, 4, 4):
-        table.add_column(ratio=share, no_wrap=True, overflow="ellipsis")
+    table.add_column(width=_LABEL, no_wrap=True)
+    for _column in range(3):
+        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_row("", *(Text(one, style="bold") for one in (_("as sent"), _("as registered"), _("worklist-issued"))))
     words = (
         ("number", _("Number")), ("name", _("Name")), ("born", _("Born")), ("sex", _("Sex")),
@@ -116,7 +118,7 @@ def _why(batch: Item, now: datetime, tones: Tones) -> Text:
     text = Text()
     for reason in batch["reasons"]:
         text.append(f"{reason}\n", tones["bad" if batch["state"] == "conflicting" else "warn"])
-    came = _("{count} objects in {series} series, last {time}").format(
+    came = _("objects: {count}, series: {series}, last {time}").format(
         count=batch["received"], series=len(batch["series"]), time=clock(batch["last_at"], now)
     )
     return text.append(came, "dim")

@@ -79,7 +79,7 @@ def _segments(upper: bytes, lower: bytes, colours: bytes, styles: StylesOfPairs)
         style = styles.get(pair)
         if style is None:
             style = styles[pair] = _style(pair, colours)
-        yield Segment(_UPPER_HALF * len(tuple(run)), style)
+        yield Segment((" " if pair[0] == pair[1] else _UPPER_HALF) * len(tuple(run)), style)
 
 
 def _style(pair: tuple[int, int], colours: bytes) -> Style:

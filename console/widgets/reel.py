@@ -172,7 +172,7 @@ def identity_lines(exam: Mapping[str, Any], series: Mapping[str, Any]) -> list[t
     born, sent_born = str(exam["patient_birth_date"] or ""), _day(str(series["sent_birth_date"]))
     pairs = [
         (str(exam["patient_number"]), str(series["sent_patient_number"])),
-        ("  ".join(filter(None, (_plain(names[1], ""), _plain(names[0])))), "  ".join(map(_plain, sent.split("=")))),
+        ("  ".join(filter(None, (_plain(names[1], ""), _plain(names[0])))), _both_scripts(sent)),
         (born, sent_born),
         (str(exam["patient_sex"]), str(series["sent_sex"])),
     ]
@@ -180,6 +180,13 @@ def identity_lines(exam: Mapping[str, Any], series: Mapping[str, Any]) -> list[t
     known, groups = {_bare(one) for one in names if one}, {_bare(one) for one in sent.split("=") if one}
     differ[1] = bool(known and groups) and not known & groups
     return [(a or "-", b or "-", other and bool(b)) for (a, b), other in zip(pairs, differ, strict=True)]
+
+
+def _both_scripts(sent: str) -> str:
+    """Write a DICOM person name as the registered one is written: the ideographs first."""
+    groups = [group for group in sent.split("=") if group.strip("^ ")]
+    ideographs = [_plain(group, "") for group in groups[1:2]]
+    return "  ".join([*ideographs, *(_plain(group) for group in groups[:1])])
 
 
 def _plain(name: str, between: str = " ") -> str:

@@ -46,10 +46,12 @@ def lock_line(report: Report, saved: str, now: datetime, *, me: str, plain: bool
     return text
 
 
-def banners(report: Report, exam: Mapping[str, Any], now: datetime, *, plain: bool) -> list[tuple[str, str]]:
-    """Return what a reader must not miss, as (words, tone)."""
+def banners(
+    report: Report, exam: Mapping[str, Any], now: datetime, *, plain: bool, trouble: str = ""
+) -> list[tuple[str, str]]:
+    """Return what a reader must not miss, as (words, tone); `trouble` is what keeps a text from being saved."""
     mark = "! " if plain else "⚠ "
-    said: list[tuple[str, str]] = []
+    said: list[tuple[str, str]] = [(trouble, "bad")] if trouble else []
     if report["asked_by"] and report["fence"] is not None:
         said.append((_("{who} asks for this report: F9 hands it over").format(who=report["asked_by"]), "warn"))
     if report["images_changed"]:

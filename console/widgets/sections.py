@@ -40,8 +40,8 @@ class Sections(VerticalScroll):
 
     DEFAULT_CSS = """
     Sections { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-    Sections .part-title { height: 1; color: $primary; text-style: bold; margin-top: 1; }
-    Sections .part-title.-first { margin-top: 0; }
+    Sections .part-title { height: 1; color: $primary; text-style: bold; }
+    Page.-wide Sections .part-title { margin-top: 1; }
     """
 
     class Typed(Message):
@@ -60,9 +60,8 @@ class Sections(VerticalScroll):
             return
         self.remove_children()
         self.parts = [Part(name) for name in titles]
-        for place, (part, title) in enumerate(zip(self.parts, titles.values(), strict=True)):
-            heading = Static(title, classes="part-title -first" if place == 0 else "part-title", markup=False)
-            self.mount(heading, part)
+        for part, title in zip(self.parts, titles.values(), strict=True):
+            self.mount(Static(title, classes="part-title", markup=False), part)
 
     def text(self) -> dict[str, str]:
         """Return what stands in the fields."""
