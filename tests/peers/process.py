@@ -39,7 +39,7 @@ class Photopeakd:
         self.folder = folder
         self._settings = {f"PHOTOPEAK_{name.upper()}": str(value) for name, value in settings.items()}
         self.log = folder.parent / f"{folder.name}.log"
-        self._dicom = "127.0.0.1:0"
+        self._dicom = self._http = "127.0.0.1:0"
 
     def __enter__(self) -> Self:
         self.start()
@@ -50,9 +50,9 @@ class Photopeakd:
             self.stop()
 
     def start(self) -> None:
-        """Start, and return once every part is ready; a second start takes the DICOM port of the first."""
+        """Start, and return once every part is ready; a second start takes the ports of the first."""
         command = [sys.executable, "-m", "core", "serve", "--json", "--data", str(self.folder)]
-        command += ["--http", "127.0.0.1:0", "--dicom", self._dicom]
+        command += ["--http", self._http, "--dicom", self._dicom]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env={**_QUIET, **self._settings}
@@ -64,7 +64,7 @@ class Photopeakd:
             assert line, f"photopeakd did not start: {self.log.read_text()[-2000:]}"
             said += line
         self.facts: dict[str, Any] = json.loads(said)
-        self._dicom = self.facts["dicom"]
+        self._dicom, self._http = self.facts["dicom"], self.facts["http"]
         self.port = int(self._dicom.rpartition(":")[2])
         self._wait_until_ready()
 
