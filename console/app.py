@@ -128,10 +128,13 @@ class Console(App[None]):
 
     def _hang_up(self) -> None:
         """The terminal went away: keep what was typed, then leave."""
-        for screen in self.screen_stack:
+        self._keep_drafts()
+        self.exit()
+
+    def _keep_drafts(self) -> None:
+        for screen in [screen for stack in self._screen_stacks.values() for screen in stack]:
             if keep := getattr(screen, "keep_drafts", None):
                 keep()
-        self.exit()
 
     def _sign_in_screen(self, said: str = "") -> None:
         server, plain = self._preferences.server, self._preferences.ascii
@@ -236,6 +239,7 @@ class Console(App[None]):
 
     def action_sign_out(self) -> None:
         """Sign out at the service, forget the token, and ask who is next."""
+        self._keep_drafts()
         if self._client is not None:
             self.run_worker(partial(self._forget, self._client), thread=True, group="session")
         self._leave_department("")
