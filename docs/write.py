@@ -67,7 +67,7 @@ def _section(title: str, commands: list[Command]) -> list[str]:
 
 def conformance() -> str:
     """Return the DICOM conformance statement, as `photopeakd conformance` prints it."""
-    return statement(OFFERED) + "\n"
+    return statement(OFFERED).rstrip() + "\n"
 
 
 WRITTEN = {"rights.md": rights, "keys.md": keys, "conformance.md": conformance}

@@ -82,6 +82,13 @@ _NEWER = (
     SopClass("1.2.840.10008.5.1.4.1.1.9.100.2", "Waveform Acquisition Presentation State Storage"),
 )
 """Storage classes of the standard that pydicom's dictionary does not have yet."""
+_NEWER_SYNTAXES = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+}
+"""Transfer syntaxes likewise. pynetdicom adds them to that dictionary; the table must not depend on who came first."""
 _NOT_FILES = frozenset(
     {
         "1.2.840.10008.1.2.4.94",  # JPIP: the pixels are elsewhere
@@ -115,9 +122,11 @@ def _kept_syntaxes() -> Iterator[str]:
     """Every transfer syntax whose datasets can be kept untouched, the uncompressed ones first."""
     first = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian)
     yield from map(str, first)
+    others = _NOT_FILES | {*first} | _NEWER_SYNTAXES.keys()
     for value, (_, kind, _, _, _) in UID_dictionary.items():
-        if kind == "Transfer Syntax" and value not in _NOT_FILES | {*first} and not value.startswith(_STREAMS):
+        if kind == "Transfer Syntax" and value not in others and not value.startswith(_STREAMS):
             yield value
+    yield from _NEWER_SYNTAXES
 
 
 STORAGE_CLASSES: tuple[SopClass, ...] = tuple(
@@ -253,7 +262,7 @@ def _syntax_section(services: tuple[Service, ...]) -> Iterator[str]:
     spoken = dict.fromkeys(syntax for service in services for syntax in service.transfer_syntaxes)
     for syntax in spoken:
         use = "all" if syntax in MESSAGE_SYNTAXES else "storage"
-        yield f"| {UID_dictionary[syntax][0]} | {syntax} | {use} |"
+        yield f"| {_NEWER_SYNTAXES.get(syntax) or UID_dictionary[syntax][0]} | {syntax} | {use} |"
     yield ""
 
 

@@ -51,3 +51,12 @@ def test_the_statement_names_everything_that_is_accepted() -> None:
 def test_the_table_needs_no_network_engine() -> None:
     code = "import sys, core.dicom.conformance; sys.exit('pynetdicom' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_the_table_is_the_same_whoever_was_imported_first() -> None:
+    said = "from core.dicom.conformance import statement; print(statement())"
+    alone, behind = (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+        for code in (said, f"import pynetdicom; {said}")
+    )
+    assert alone == behind
