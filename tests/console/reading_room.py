@@ -115,6 +115,10 @@ class Sitting:
         """Wait until words stand on the screen."""
         await self.until(lambda: all(one in self.seen() for one in words))
 
+    async def hears(self, words: str) -> None:
+        """Wait until a toast says so; tests show none on the screen."""
+        await self.until(lambda: any(words in one.message for one in self.app._notifications))
+
     async def press(self, *keys: str) -> None:
         """Press keys."""
         await self.pilot.press(*keys)

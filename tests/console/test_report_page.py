@@ -140,7 +140,7 @@ async def test_a_signature_wants_the_password_and_ends_the_writing(room: Reading
         await sitting.sees("Sign with your password", "never changes")
         await sitting.type("wrong password")
         await sitting.press("enter")
-        await sitting.sees("the password is wrong")
+        await sitting.hears("the password is wrong")
         assert room.client(DOCTOR).get("exams/A1/report")["state"] == "draft"
         await sitting.press("f4")
         await sitting.type(PASSWORD)
@@ -158,5 +158,5 @@ async def test_a_locked_report_says_why_and_tells_the_technologist(room: Reading
         await sitting.press("t")
         await sitting.sees("Tell the technologist about B1")
         await sitting.press("enter")
-        await sitting.sees("has been")
+        await sitting.hears("has been told")
     assert [call["accession"] for call in room.client(TECHNOLOGIST).get("calls")] == ["B1"]

@@ -172,8 +172,7 @@ async def test_terminals_without_colours_get_characters(room: ReadingRoom) -> No
         picture = sitting.app.screen.query_one(Picture)
         text = "".join(picture.render_line(y).text for y in range(picture.size.height))
         assert set(text) <= set(RAMP) | set("0123456789")
-        assert " " in text
-        assert set("*#%@") & set(text)
+        assert len(set(text) & set(RAMP)) > 3  # it shows shades, not outlines
 
 
 async def test_an_exam_without_images_says_so(room: ReadingRoom) -> None:
