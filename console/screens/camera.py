@@ -84,7 +84,7 @@ class Camera(Deciding):
         columns = [Column(c.key, _(c.title), c.width, c.priority, c.grow, c.right) for c in _COLUMNS]
         with Halves():
             yield PagedList(columns, self._row, "key", empty=_("Nothing is planned here today."), more=self.desk.more)
-            with VerticalScroll(classes="about", can_focus=False):
+            with VerticalScroll(classes="about"):
                 yield Static(id="card")
 
     def on_mount(self) -> None:

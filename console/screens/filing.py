@@ -64,6 +64,7 @@ class Filing(Page):
         "differs. Objects that repeat a UID with other content are kept apart; phantoms lie on the QC shelf."
     )
     HEARS = frozenset({"unfiled", "quarantined", "exam"})
+    DEFAULT_CSS = "Filing Halves > .about { height: 13; }"
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -83,7 +84,7 @@ class Filing(Page):
         columns = [Column(c.key, _(c.title), c.width, c.priority, c.grow, c.right) for c in _COLUMNS]
         with Halves():
             yield PagedList(columns, self._row, "id", empty=_("Nothing waits here."), more=self.desk.more)
-            with VerticalScroll(classes="about", can_focus=False):
+            with VerticalScroll(classes="about"):
                 yield Static(id="comparison")
 
     def on_mount(self) -> None:

@@ -61,7 +61,7 @@ class Service(Page):
         columns = [Column(c.key, _(c.title), c.width, c.priority, c.grow, c.right) for c in _COLUMNS]
         with Halves():
             yield PagedList(columns, self._row, "key", empty=_("Nothing."), more=self.desk.more)
-            with VerticalScroll(classes="about", can_focus=False):
+            with VerticalScroll(classes="about"):
                 yield Static(id="about", markup=False)
 
     def on_mount(self) -> None:

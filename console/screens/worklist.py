@@ -59,6 +59,7 @@ class Worklist(Deciding):
         "in full; on wide terminals it stands beside the list."
     )
     HEARS = frozenset({"exam", "patient", "report"})
+    DEFAULT_CSS = "Worklist .preview:focus { border-left: solid $primary; }"
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -79,7 +80,7 @@ class Worklist(Deciding):
         columns = [Column(c.key, _(c.title), c.width, c.priority, c.grow, c.right) for c in _COLUMNS]
         with Horizontal():
             yield PagedList(columns, self._row, "accession", empty=_("Nothing waits here."), more=self.desk.more)
-            with VerticalScroll(classes="preview", can_focus=False):
+            with VerticalScroll(classes="preview"):
                 yield Static(id="preview")
 
     def on_mount(self) -> None:

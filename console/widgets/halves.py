@@ -11,8 +11,10 @@ class Halves(Container):
     SCOPED_CSS = False  # it looks at the page it stands on
     DEFAULT_CSS = """
     Halves { height: 1fr; layout: vertical; }
-    Halves > .about { height: 13; padding: 0 1; border-top: solid $panel; scrollbar-size-vertical: 1; }
+    Halves > .about { height: 11; padding: 0 1; border-top: solid $panel; scrollbar-size-vertical: 1; }
+    Halves > .about:focus { border-top: solid $primary; }
     Page.-wide Halves { layout: horizontal; }
     Page.-wide Halves > .about { width: 2fr; height: 1fr; border-top: none; border-left: solid $panel; }
+    Page.-wide Halves > .about:focus { border-top: none; border-left: solid $primary; }
     Page.-wide Halves > PagedList { width: 3fr; }
     """
