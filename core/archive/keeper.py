@@ -372,7 +372,7 @@ def _staged(temporary: Path, sha256: str, content_sha256: str, aet: str, announc
     said = objects.identity_of(dataset)
     if not said.sop_class_uid or not said.sop_instance_uid:
         raise Unreadable("the object has no usable SOP Class or Instance UID")
-    if "Image Storage" in UID(said.sop_class_uid).name and not any(keyword in dataset for keyword in _PIXELS):
+    if "Rows" in dataset and not any(keyword in dataset for keyword in _PIXELS):
         raise Unreadable("the image breaks off before its pixel data: send it again")
     if announced is not None and announced != (said.sop_class_uid, said.sop_instance_uid):
         raise Mismatch("the UIDs of dataset and command differ")
