@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -79,19 +80,21 @@ def _open(role: Role, pace: str) -> int:
     command = [*_SERVICE, "--json", "--leash", "--role", role.value, "--pace", pace]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as service:
+        ready = threading.Event()
+        threading.Thread(target=_relay, args=(service.stderr, ready), name="progress", daemon=True).start()
+        settled = None
         try:
-            return _play(service, role)
+            settled = _settled(service.stdout)
+            ready.set()
+            return _play(settled, role)
         except KeyboardInterrupt:
             return 1
         finally:
-            _let_go(service)
+            ready.set()
+            _let_go(service, settled)
 
 
-def _play(service: subprocess.Popen[bytes], role: Role) -> int:
-    ready = threading.Event()
-    threading.Thread(target=_relay, args=(service.stderr, ready), name="progress", daemon=True).start()
-    settled = _settled(service.stdout)
-    ready.set()
+def _play(settled: dict[str, Any] | None, role: Role) -> int:
     if settled is None:
         print(_("photopeak: the department did not open; run 'photopeakd demo' to see why"), file=sys.stderr)
         return 1
@@ -141,8 +144,8 @@ def _console(settled: dict[str, Any], role: Role) -> int:
         client.close()
 
 
-def _let_go(service: subprocess.Popen[bytes]) -> None:
-    """End the department, with its folder."""
+def _let_go(service: subprocess.Popen[bytes], settled: dict[str, Any] | None) -> None:
+    """End the department, which takes its folder away; when it does not end, take both away."""
     with suppress(OSError):
         if service.stdin:
             service.stdin.close()
@@ -150,3 +153,6 @@ def _let_go(service: subprocess.Popen[bytes]) -> None:
         service.wait(_STOP_WITHIN)
     except subprocess.TimeoutExpired:
         service.kill()
+        service.wait()
+        if settled:
+            shutil.rmtree(settled["data"], ignore_errors=True)

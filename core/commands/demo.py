@@ -16,7 +16,7 @@ from typing import Any
 
 from core.commands import Arguments, command, say
 from core.demo.claims import Claim, at_noon, in_the_evening
-from core.demo.day import Day
+from core.demo.day import Day, Say
 from core.demo.department import Department, demo_settings
 from core.demo.life import PACES, Life
 from core.errors import Refused
@@ -124,7 +124,7 @@ def _live(arguments: Arguments, data: Path) -> int:
     opened = threading.Event()
     department = Department(demo_settings(data, arguments.http, arguments.dicom), _pause(opened, stop, pace.object))
     try:
-        day = Day(department, _bar if arguments.leash else _progress)
+        day = Day(department, _unless(stop, _bar if arguments.leash else _progress))
         day.prepare()
         opened.set()
         say(arguments, asdict(department.settled()), _welcome(department))
@@ -141,6 +141,17 @@ def _pause(opened: threading.Event, stop: threading.Event, seconds: float) -> An
             stop.wait(seconds)
 
     return pause
+
+
+def _unless(stop: threading.Event, say_it: Say) -> Say:
+    """Say how far it is, and go no further when it is to stop."""
+
+    def said(what: str, done: int, of: int) -> None:
+        if stop.is_set():
+            raise Refused("the demo was closed before it was open")
+        say_it(what, done, of)
+
+    return said
 
 
 def _until_let_go(stop: threading.Event) -> None:

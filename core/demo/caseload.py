@@ -209,7 +209,7 @@ class Caseload:
         elif mistake is Mistake.NUMBER_OF_ANOTHER:
             ordered = replace(typed, patient_id=self.tally.somebody_but(file.number))
         elif mistake is Mistake.ANOTHER_ENTRY:
-            ordered = Ordered.from_worklist(self._another_entry(file))
+            ordered = Ordered.from_worklist(self._another_entry())
         elif mistake is Mistake.NAME_IN_PINYIN:
             pinyin = str(build_name(file.case.person.name).alphabetic).replace("^", " ")
             ordered = replace(typed, patient_name=pinyin)
@@ -217,7 +217,7 @@ class Caseload:
             return camera.acquire_incompletely(procedure, ordered)
         return camera.acquire(procedure, ordered)
 
-    def _another_entry(self, file: CaseFile) -> Dataset:
+    def _another_entry(self) -> Dataset:
         """Return the worklist entry of another patient, one that was never imaged."""
         wrong = next(one for one in self.files if one.case.mistake is Mistake.ENTRY_TAKEN)
         return self._items(wrong)[0]

@@ -94,7 +94,10 @@ _WARD = {"visit": "inpatient", "visit_number": "ZY20391", "ward": "Cardiology", 
 
 DAY: tuple[Case, ...] = (
     # waiting, at the desk and on the way to the camera
-    Case(_P[0], "BONE-WB", SPECTCT, _S.ARRIVED, exam={"complaint": "back pain for 3 months", "from_department": "Oncology"}),
+    Case(
+        _P[0], "BONE-WB", SPECTCT, _S.ARRIVED,
+        exam={"complaint": "back pain for 3 months", "from_department": "Oncology"},
+    ),
     Case(_P[1], "THYROID", NM2, _S.ARRIVED),
     Case(_P[2], "BONE-WB", NM1, _S.ARRIVED, exam={"diagnosis": "prostate carcinoma", "lab": "PSA 21 ng/ml"}),
     Case(NAMESAKE, "RENO-DTPA", NM1, _S.TRIAGED),

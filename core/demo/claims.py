@@ -110,7 +110,7 @@ def _reports(day: Day) -> Iterator[Claim]:
     late = [file for file in day.today if file.case.mistake is Mistake.LATE_IMAGE]
     flagged = sum(exams[file.accession]["report"]["images_changed"] for file in late)
     yield Claim("signed reports flagged for a late image", len(late), flagged)
-    closed = [one for one in day.cases.who("head").ask("consultations", state="concluded")]
+    closed = day.cases.who("head").ask("consultations", state="concluded")
     yield Claim("consultations concluded", 1, len(closed))
 
 

@@ -12,6 +12,7 @@ class DemoClock:
         self._behind = timedelta()
 
     def __call__(self) -> datetime:
+        """Return the department's time."""
         return datetime.now(UTC) - self._behind
 
     def set(self, moment: datetime) -> None:

@@ -1,7 +1,7 @@
 """Keep the department alive at a human pace while somebody plays a role in it.
 
-Colleagues do what waits, a little at a time, and leave to the player what is the player's. An act that is refused, because
-the player was faster, is left alone.
+Colleagues do what waits, a little at a time, and leave to the player what is the player's. An act that is refused,
+because the player was faster, is left alone.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from core.demo.cases import NM1, NM2, PETCT, SPECTCT, Case, Mistake, Stage
 from core.demo.caseload import CaseFile
+from core.demo.cases import NM1, NM2, PETCT, SPECTCT, Case, Mistake, Stage
 from core.demo.day import Day
 from core.demo.people import COMING, Person
 from core.errors import CoreError, Refused
@@ -91,7 +91,7 @@ class Life:
         """Let the next patient come; those who were here before come again."""
         person = COMING[self._coming % len(COMING)]
         procedure, device = _OFFERED[self._coming % len(_OFFERED)]
-        mistake = _MISHAPS[self._coming // 3 % len(_MISHAPS)] if self._coming % 3 == 2 else None  # noqa: PLR2004
+        mistake = _MISHAPS[self._coming // 3 % len(_MISHAPS)] if self._coming % 3 == 2 else None
         self._coming += 1
         typed = device in (NM1, NM2)  # the others take everything from the worklist
         case = Case(person, procedure, device, Stage.NOTHING, mistake=mistake if typed else None)
@@ -122,7 +122,7 @@ class Life:
         if self._player is Role.TECHNOLOGIST:
             return file.case.device in {SPECTCT, PETCT}
         if self._player is Role.DOCTOR and file.stage >= Stage.TRIAGED:
-            return self._cases.exam(file)["assigned_to"] == "doctor2"
+            return self._cases.doctor_of(file).username == "doctor2"
         return False
 
     def _go_on_with(self, file: CaseFile) -> None:
