@@ -7,6 +7,7 @@ Cine asks only while it runs and the page is seen.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -17,6 +18,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
+from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -68,6 +70,8 @@ class Viewer(Page):
         self._reel = Reel([])
         self._album = Album()
         self._look = Look()
+        self._said: dict[str, Text] = {}
+        self._stepping = False  # whether frames are gone through, rather than the look changed
         self._shown: Key | None = None
         self._asked: Key | None = None  # under way
         self._refused: dict[Key, str] = {}
@@ -126,8 +130,9 @@ class Viewer(Page):
         key = self._wanted()
         if key and (shot := self._album.get(key)):
             if key != self._shown:
+                self._stepping = self._shown is not None and self._shown[1] == key[1]
                 self._shown = key
-                self.query_one(Picture).show(shot.drawn)
+                self.query_one(Picture).show(shot.strips)
         elif key in self._refused:
             self.query_one(Picture).say(self._refused[key])
         self._tell()
@@ -140,19 +145,21 @@ class Viewer(Page):
         if wanted is None:
             return
         grid = self._look.grid
-        coming = [(self._on_grid(spot), self._look) for spot in self._reel.ahead(_AHEAD if self._cine else 1, grid)]
+        ahead = _AHEAD if self._cine else int(self._stepping)  # nothing on spec while knobs are turned
+        coming = [(self._on_grid(spot), self._look) for spot in self._reel.ahead(ahead, grid)]
         for key in (wanted, *coming):
             if key not in self._album and key not in self._refused:
                 self._asked = key
-                self.run_worker(partial(self._bring, key), thread=True, group="picture")
+                paint = self.query_one(Picture).painter()
+                self.run_worker(partial(self._bring, key, paint), thread=True, group="picture")
                 return
 
-    def _bring(self, key: Key) -> None:
+    def _bring(self, key: Key, paint: Callable[[Drawn], list[Strip]]) -> None:
         spot, look = key
         try:
             answer = self.desk.client.get(f"images/{spot.uid}/picture", **look.query(spot))
             shot: Shot | ServiceRefused | ServiceAway = Shot(
-                Drawn.from_wire(answer, labelled=look.grid > 1),
+                paint(Drawn.from_wire(answer, labelled=look.grid > 1)),
                 {name: value for name, value in answer.items() if name not in {"pixels", "colours"}},
             )
         except (ServiceRefused, ServiceAway) as error:
@@ -171,7 +178,10 @@ class Viewer(Page):
             self._stop_cine()
             self._fail(message.shot, None)
             return
-        self._go()
+        if message.key == self._wanted():
+            self._go()
+        else:
+            self._pump()
 
     def on_picture_resized(self, message: Picture.Resized) -> None:
         """Ask for pictures of the new size."""
@@ -397,8 +407,10 @@ class Viewer(Page):
 
     def _tell(self) -> None:
         if self.is_mounted and self._reel.series:
-            self.query_one("#identity", Static).update(self._identity())
-            self.query_one("#numbers", Static).update(self._told())
+            for place, text in (("#identity", self._identity()), ("#numbers", self._told())):
+                if self._said.get(place) != text:  # what is the same is not sent again
+                    self._said[place] = text
+                    self.query_one(place, Static).update(text)
 
     def _identity(self) -> Text:
         now = self._reel.now

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -151,20 +151,22 @@ class Picture(Widget):
     def __init__(self, *, characters: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
         self.characters = characters
-        self.drawn: Drawn | None = None
         self._strips: list[Strip] = []
         self._words = ""
         self._pressed = False
 
-    def show(self, drawn: Drawn) -> None:
-        """Paint this picture."""
-        self.drawn, self._words = drawn, ""
-        self._strips = in_characters(drawn) if self.characters or self._colourless() else painted(drawn)
+    def painter(self) -> Callable[[Drawn], list[Strip]]:
+        """Return how this terminal is painted on; it may be called from any thread, ahead of time."""
+        return in_characters if self.characters or self._colourless() else painted
+
+    def show(self, strips: list[Strip]) -> None:
+        """Show a picture that `painter` painted."""
+        self._strips, self._words = strips, ""
         self.refresh()
 
     def say(self, words: str) -> None:
         """Show words in place of a picture."""
-        self.drawn, self._strips, self._words = None, [], words
+        self._strips, self._words = [], words
         self.refresh()
 
     def _colourless(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from console.widgets.picture import Drawn
+from textual.strip import Strip
 
 MAPS = ("gray", "inverted_gray", "hot_iron", "hot_metal_blue", "rainbow", "pet")
 GRIDS = (1, 4, 9, 16, 25, 36)
@@ -133,9 +133,9 @@ def _spots(series: Mapping[str, Any]) -> list[Spot]:
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture with the numbers beside it."""
+    """A picture, painted, with the numbers beside it."""
 
-    drawn: Drawn
+    strips: list[Strip]
     numbers: Mapping[str, Any]
 
 

@@ -220,7 +220,7 @@ def test_objects_without_frames_are_left_out() -> None:
 
 
 def test_the_album_lets_the_least_used_go() -> None:
-    album, look, shot = Album(kept=2), Look(1, 1), Shot(None, {})  # type: ignore[arg-type]
+    album, look, shot = Album(kept=2), Look(1, 1), Shot([], {})
     spots = [Spot("1", frame, 3) for frame in range(3)]
     album.put((spots[0], look), shot)
     album.put((spots[1], look), shot)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,6 +16,8 @@ from core.rendering.pages import Press
 from core.workflow import consultation, papers, reading
 from core.workflow.reading import Desk
 from tests.unit.workflow.department import CLERK, HEAD, SUN, ZHAO, Department
+
+pytestmark = pytest.mark.peer("pdftotext")
 
 DESK = Desk(timedelta(minutes=10))
 PRESS = Press()
@@ -52,8 +53,6 @@ def _page(department: Department, actor: Actor = ZHAO) -> str:
 
 
 def _text(pdf: bytes, department: Department) -> str:
-    if shutil.which("pdftotext") is None:
-        pytest.skip("pdftotext is absent: apt install poppler-utils")
     done = subprocess.run(["pdftotext", "-layout", "-", "-"], input=pdf, capture_output=True, check=True, timeout=60)
     return done.stdout.decode()
 
