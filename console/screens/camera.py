@@ -164,7 +164,8 @@ class Camera(Deciding):
         ended = step["state"] in {one.value for one in STEP_ENDED}
         asks = len(unanswered(exam))
         when = planned({**step, "window_minutes": None}, self.desk.now())
-        images = exam["images"] if len(exam["steps"]) == 1 else {**exam["images"], **_of_step(step)}
+        apart = any(one["images"] for one in exam["steps"]) and len(exam["steps"]) > 1
+        images = {**exam["images"], **_of_step(step)} if apart else exam["images"]
         return {
             "when": Cell((f"{_('next')} " if row["next"] else "") + when, "accent" if row["next"] else ""),
             "name": Cell(mark + name(exam, "patient_"), "muted" if ended else "warn" if mark else ""),
