@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from console.client import Client
 from tests.peers.process import ROOT
+from tests.scenarios.desk import Listener
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +88,6 @@ def _look_around(settled: dict[str, Any]) -> None:
         assert any(exam["same_name_today"] for exam in exams)
         assert {exam["report"]["state"] for exam in exams} >= {None, "draft", "preliminary", "final", "amended"}
         assert {one["state"] for one in client.get("consultations")} >= {"requested", "scheduled"}
-        with closing(client.news()) as heard:
-            assert any(one.kind == "exam" for one in heard)  # a stream without end: it returns at the first
+        Listener(client).wait_for("exam")
     finally:
         client.close()
