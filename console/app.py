@@ -207,6 +207,9 @@ class Console(App[None]):
         self._ear = Ear(self._client, self.post_message)
         self._ear.start()
         self._read_today()
+        if self._greeting:
+            self.notify(self._greeting, timeout=45, markup=False)
+            self._greeting = ""
 
     def _make_page(self, page: pages.PageEntry) -> Any:  # noqa: ANN401 - a Page, imported when it is first shown
         return page.load()(self._desk)

@@ -136,7 +136,7 @@ def _console(settled: dict[str, Any], role: Role) -> int:
     others = " ".join(one["username"] for one in settled["staff"])
     greeting = _("You are {name}. Everyone's password today, for signatures and for changing roles: {password}")
     said = f"{greeting.format(name=name, password=password)}\n{others}"
-    print(said)
+    print(f"\n{said}")
     try:
         return app.run(server=server, greeting=said)
     finally:

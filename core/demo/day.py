@@ -55,7 +55,7 @@ class Day:
 
     def _morning(self, now: datetime) -> None:
         start = _opening(now)
-        acts = sum(case.morning for case in DAY)
+        acts = sum(case.morning - Stage.NOTHING for case in DAY)
         self.today = [self.cases.open_file(case) for case in DAY]
         self.department.clock.set(start)
         self._daily_floods()
