@@ -68,7 +68,7 @@ class Exam(SQLModel, table=True):
     )
     id: int | None = Field(default=None, primary_key=True)
     site: str = site_code(index=False)
-    accession: str = Field(max_length=16, index=True)
+    accession: str = Field(max_length=16)
     patient_id: int = Field(foreign_key="patient.id", index=True)
     visit_id: int = Field(foreign_key="visit.id", index=True)
     request_id: int = Field(foreign_key="request.id", index=True)
