@@ -11,6 +11,7 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.timer import Timer
 from textual.widgets import Static
 
 from console.desk import Desk
@@ -31,6 +32,7 @@ from console.words import _
 from core.vocabulary import STEP_ENDED, ExamState, StepState
 
 _DAY = [state for state in ExamState if state not in {ExamState.CANCELLED, ExamState.NOT_DONE}]
+_GLANCE = 0.06  # seconds before the card is drawn: the cursor itself never waits for that
 _MOST = 500  # exams of one day in one department
 _ANY = ""
 _BEFORE_START = {StepState.SCHEDULED, StepState.ARRIVED, StepState.INJECTED}
@@ -73,6 +75,7 @@ class Camera(Deciding):
         self._calls: list[Item] = []
         self._waiting: list[Item] = []  # unfiled batches with a candidate
         self._pointed = ""
+        self._glance: Timer | None = None
 
     def body(self) -> ComposeResult:
         """What is asked of the technologist, the steps, and the card of the one under the cursor."""
@@ -181,7 +184,9 @@ class Camera(Deciding):
     def on_paged_list_chosen(self, message: PagedList.Chosen) -> None:
         """Show the card of the step under the cursor."""
         message.stop()
-        self._show_card(message.item)
+        if self._glance:
+            self._glance.stop()
+        self._glance = self.set_timer(_GLANCE, partial(self._show_card, message.item))
 
     def _show_card(self, row: Item) -> None:
         tones = {tone: tone_colour(self, tone) for tone in TONES}

@@ -44,6 +44,7 @@ _COLUMNS = (
     Column("visit", "Visit", 11, priority=7),
 )
 _SHORT = 7  # cells a mark may take from a name
+_GLANCE = 0.06  # seconds before it is drawn beside the list: the cursor itself never waits for that
 _REST = 0.25  # seconds the cursor rests on an exam before its surroundings are asked for
 
 
@@ -177,10 +178,13 @@ class Worklist(Deciding):
         """Show the exam beside the list; its surroundings are asked for when the cursor rests."""
         message.stop()
         if self.has_class("-wide"):
-            self.query_one("#preview", Static).update(self._around.told(message.item, None))
             if self._rest:
                 self._rest.stop()
-            self._rest = self.set_timer(_REST, partial(self._read_around, message.item))
+            self._rest = self.set_timer(_GLANCE, partial(self._show_beside, message.item))
+
+    def _show_beside(self, exam: Item) -> None:
+        self.query_one("#preview", Static).update(self._around.told(exam, None))
+        self._rest = self.set_timer(_REST, partial(self._read_around, exam))
 
     def _read_around(self, exam: Item) -> None:
         def show(around: tuple[list[Item], list[Item]]) -> None:

@@ -19,6 +19,7 @@ _FRAME_END, _ASKED, _ANSWER = b"\x1b[?2026l", b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 KEYS = {
     "up": b"\x1b[A", "down": b"\x1b[B", "pagedown": b"\x1b[6~", "pageup": b"\x1b[5~", "end": b"\x1b[F",
     "home": b"\x1b[H", "enter": b"\r", "escape": b"\x1b",
+    "backspace": b"\x7f",
 }  # fmt: skip
 
 
@@ -74,7 +75,7 @@ class Terminal:
         """Press a key and return the seconds to the end of the first frame; the rest is read before the next key."""
         began, painted = time.perf_counter(), 0.0
         os.write(self._line, KEYS.get(name, name.encode()))
-        while data := self._read(0.08 if painted else 2.0):
+        while data := self._read(0.08 if painted else 0.5):
             if not painted and _FRAME_END in data:
                 painted = time.perf_counter() - began
         return painted
