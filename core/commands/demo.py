@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.commands import Arguments, command, say
+from core.commands import Arguments, command, say, spelled
 from core.demo.claims import Claim, at_noon, in_the_evening
 from core.demo.day import Day, Say
 from core.demo.department import Department, demo_settings
@@ -35,7 +35,9 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     demo.add_argument("--dicom", metavar="HOST:PORT", default=_ANY_PORT)
     demo.add_argument("--play", action="store_true", help="play the day at speed, say what happened, and end")
     demo.add_argument("--pace", choices=list(PACES), default="human", help="how fast colleagues and cameras work")
-    demo.add_argument("--role", choices=[role.value for role in Role], help="leave this role's work to you")
+    demo.add_argument(
+        "--role", type=spelled, choices=[role.value for role in Role], help="leave this role's work to you"
+    )
     demo.add_argument("--leash", action="store_true", help="end when standard input ends")
 
 
