@@ -34,6 +34,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding
 from textual.message import Message
@@ -95,9 +96,7 @@ class Console(App[None]):
             super().__init__()
             self.today = today
 
-    def __init__(
-        self, chosen: preferences.Preferences, now: Callable[[], datetime] = _now, greeting: str = ""
-    ) -> None:
+    def __init__(self, chosen: preferences.Preferences, now: Callable[[], datetime] = _now, greeting: str = "") -> None:
         super().__init__()
         self._greeting = greeting
         self.animation_level = "none"
@@ -120,6 +119,11 @@ class Console(App[None]):
         complaints = (*self._preferences.complaints, *self._keys.complaints, self._theme_complaint)
         if any(complaints):
             self.notify("\n".join(filter(None, complaints)), severity="warning", timeout=20, markup=False)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Let no cursor blink: it breaks input methods, and an idle screen sends nothing."""
+        if hasattr(event.widget, "cursor_blink"):
+            event.widget.cursor_blink = False
 
     def _loop_handles_hang_up(self) -> None:
         import asyncio  # noqa: PLC0415 - textual has it in memory already

@@ -55,9 +55,12 @@ class Terminal:
             os.write(self.line, key.encode())
             self.read(0.05)
 
-    def rests(self) -> None:
+    def rests(self) -> bool:
+        end = time.monotonic() + PATIENCE
         while self.read(2.0):
-            pass
+            if time.monotonic() > end:
+                return False
+        return True
 
     def status(self) -> int:
         end = time.monotonic() + PATIENCE
@@ -79,12 +82,14 @@ class Terminal:
 @pytest.fixture
 def terminal(department: Department, tmp_path: Path) -> Iterator[Terminal]:
     opened = Terminal(department.url, tmp_path / "own")
-    assert opened.shows("Password")
-    opened.type(f"wang.li\r{PASSWORD}\r")
-    assert opened.shows("Front desk")
-    opened.rests()
-    yield opened
-    opened.close()
+    try:
+        assert opened.shows("Password")
+        opened.type(f"wang.li\r{PASSWORD}\r")
+        assert opened.shows("Front desk")
+        assert opened.rests(), "the screen never came to rest"
+        yield opened
+    finally:
+        opened.close()
 
 
 def test_an_idle_screen_sends_no_byte_and_ctrl_q_leaves(terminal: Terminal) -> None:
@@ -96,6 +101,7 @@ def test_an_idle_screen_sends_no_byte_and_ctrl_q_leaves(terminal: Terminal) -> N
 def test_what_was_typed_is_kept_when_the_line_drops(terminal: Terminal, department: Department) -> None:
     terminal.type("\x1bOQ")  # F2
     assert terminal.shows("Registration")
+    assert terminal.rests()
     terminal.type("Li Na")
     os.kill(terminal.pid, signal.SIGHUP)
     assert terminal.status() == 0
