@@ -21,6 +21,7 @@ class Report(SQLModel, table=True):
     draft_saved_at: datetime | None = moment()
     comment: str = ""  # said when it was returned
     override_reason: str = ""  # why the head opened it although it was locked; printed
+    overridden: str = Field(default="", max_length=16)  # vocabulary.LockReason that was overridden, and no other
     amend_reason: str = ""  # why a signed report is being amended
     created_at: datetime = when()
 

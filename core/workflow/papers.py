@@ -57,11 +57,13 @@ def report(work: Work, actor: Actor, reference: str) -> dict[str, object]:
     signed = shown.state in REPORT_SIGNED or shown.state is ReportState.WITHDRAWN
     if not signed:
         access.require(actor, Operation.WRITE_REPORT, own=row.assigned_to == actor.name)
+    versions = reading.versions(work, actor, reference)
+    last = versions[-1] if versions and (signed or shown.state is ReportState.PRELIMINARY) else None
+    if last:  # who is writing sees what they write; a page shows what it says it is
+        shown = shown.model_copy(update={"text": last.text})
     if not any(part.strip() for part in shown.text.values()):
         msg = f"nothing is written for {exam.accession} yet: there is no page to print"
         raise Refused(msg)
-    versions = reading.versions(work, actor, reference)
-    last = versions[-1] if versions and (signed or shown.state is ReportState.PRELIMINARY) else None
     return {
         "number": exam.accession,
         "site": _site_name(work, row),

@@ -76,7 +76,7 @@ def open_report(work: Work, actor: Actor, reference: str, form: wire.OpenReport,
         report = Report(site=exam.site, exam_id=exam.id or 0, author=actor.name, created_at=work.now)
     elif report.state == ReportState.WITHDRAWN:
         _move(exam, report, ReportState.DRAFT)
-    report.override_reason = reason
+    report.override_reason, report.overridden = reason, _lock_now(exam) if reason else ""
     work.add(report)
     _take(work, actor, exam, form, desk)
     return shape(work, exam, actor)
@@ -92,7 +92,8 @@ def amend(work: Work, actor: Actor, reference: str, form: wire.OpenReport, desk:
     if not form.reason:
         msg = f"say why the signed report of {exam.accession} is amended: give a reason"
         raise Invalid(msg)
-    report.override_reason = _pass_lock(work, actor, exam, form)
+    reason = _pass_lock(work, actor, exam, form)
+    report.override_reason, report.overridden = reason, _lock_now(exam) if reason else ""
     _take(work, actor, exam, form, desk)
     report.amend_reason = form.reason
     work.add(report)
@@ -119,6 +120,10 @@ def _pass_lock(work: Work, actor: Actor, exam: Exam, form: wire.OpenReport) -> s
         raise Invalid(msg)
     audit.record(work, actor, "report.override", exam.accession, lock=reason, reason=form.reason)
     return form.reason
+
+
+def _lock_now(exam: Exam) -> str:
+    return course.lock_reason(exam, None, None) or ""
 
 
 def _why(exam: Exam, reason: LockReason) -> str:
@@ -207,12 +212,13 @@ def save_or_keep(records: Records, actor: Actor, reference: str, form: wire.Save
     except StaleFence:
         with records.writing() as work:
             exam = _exam(work, actor, reference, Operation.WRITE_REPORT)
-            kept = RejectedText(
-                exam_id=exam.id or 0, by=actor.name, fence=form.fence, text=dict(form.text), at=work.now
-            )
-            work.add(kept)
+            _keep_aside(work, exam, actor.name, form.fence, dict(form.text))
             audit.record(work, actor, "report.rejected_text", exam.accession, fence=form.fence)
         raise
+
+
+def _keep_aside(work: Work, exam: Exam, by: str, fence: int, text: dict[str, object]) -> None:
+    work.add(RejectedText(exam_id=exam.id or 0, by=by, fence=fence, text=text, at=work.now))
 
 
 def save(work: Work, actor: Actor, reference: str, form: wire.SaveReport, desk: Desk) -> wire.Report:
@@ -294,7 +300,7 @@ def sign(work: Work, actor: Actor, reference: str, form: wire.Sign) -> wire.Repo
     version.signed_by, version.signed_at = actor.name, work.now
     version.images = _evidence(work, exam)
     version.sha256 = seal(exam.accession, version)
-    report.comment = report.override_reason = report.amend_reason = ""
+    report.comment = report.override_reason = report.overridden = report.amend_reason = ""
     work.add(version, report)
     _let_go(work, lease)
     audit.record(work, actor, "report.sign", exam.accession, version=version.number, sha256=version.sha256)
@@ -325,12 +331,15 @@ def withdraw(work: Work, actor: Actor, reference: str, form: wire.Withdraw) -> w
         msg = f"say why the report of {exam.accession} is withdrawn: give a reason"
         raise Invalid(msg)
     _move(exam, report, ReportState.WITHDRAWN)
-    report.draft = {}  # what is withdrawn is what was signed, not an amendment begun since
+    lease = work.session.get(Lease, exam.id)
+    if report.draft:  # what is withdrawn is what was signed, not an amendment begun since
+        _keep_aside(work, exam, report.draft_by, lease.fence if lease else 0, report.draft)
+        report.draft = {}
     version = _write_version(work, exam, report, ReportState.WITHDRAWN, author=actor.name, reason=form.reason)
     version.signed_by, version.signed_at = actor.name, work.now
     version.sha256 = seal(exam.accession, version)
     work.add(version)
-    if (lease := work.session.get(Lease, exam.id)) is not None:
+    if lease:
         _let_go(work, lease)
     audit.record(work, actor, "report.withdraw", exam.accession, reason=form.reason)
     course.settle(work, exam)
@@ -375,7 +384,7 @@ def _evidence(work: Work, exam: Exam) -> list[dict[str, object]]:
 
 def _refuse_locked(exam: Exam, report: Report) -> None:
     reason = course.lock_reason(exam, None, None)
-    if reason and not report.override_reason:
+    if reason and reason != report.overridden:
         raise Refused(_why(exam, reason))
 
 

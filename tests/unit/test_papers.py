@@ -99,6 +99,17 @@ def test_a_withdrawn_page_is_marked_with_its_reason(department: Department) -> N
     assert "another patient's images" in page
 
 
+def test_a_page_shows_what_was_signed_even_to_who_is_amending_it(department: Department) -> None:
+    _signed(department)
+    with department.records.writing() as work:
+        fence = reading.amend(work, ZHAO, "A1", wire.OpenReport(reason="a slip"), DESK).fence or 0
+    half = wire.SaveReport(fence=fence, text={"impression": "Metastases not signed by anybody."})
+    reading.save_or_keep(department.records, ZHAO, "A1", half, DESK)
+    page = _page(department)
+    assert "Metastases" not in page
+    assert "Normal." in page
+
+
 def test_an_overridden_lock_is_printed(department: Department) -> None:
     department.unfile_all()
     with department.records.writing() as work:
