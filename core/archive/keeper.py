@@ -225,6 +225,7 @@ class Keeper:
         if there is None:
             return self._keep_new(work, staged, site)
         if self._same(there, staged):
+            self._make_whole(there, staged)
             _acknowledge(work, there, staged, site, STORED)
             return Kept(Outcome.ALREADY, there, work.session.get(Batch, there.batch_id))
         return self._keep_apart(work, staged, site)
@@ -235,6 +236,15 @@ class Keeper:
         if there.transfer_syntax == _syntax(staged):
             return False
         return objects.same_elements(self.store.local(there.path), staged.temporary)
+
+    def _make_whole(self, there: Image, staged: Staged) -> None:
+        """Put an object's file back where it is gone or cut short: nothing is acknowledged that is not there."""
+        if self.store.size(there.path) == there.size:
+            return
+        if staged.sha256 != there.sha256:
+            raise Broken(f"the file of object {there.sop_uid} is damaged here: keep it, and run 'photopeakd verify'")
+        self.store.remove(there.path)
+        self._place(staged, there.path)
 
     def _keep_new(self, work: Work, staged: Staged, site: str) -> Kept:
         path = self._place(staged, *staged.paths)

@@ -23,6 +23,7 @@ from core import access
 from core.archive import proof
 from core.archive.keeper import Keeper, Mismatch, NoRoom, Outcome, Staged, Unreadable
 from core.archive.stores import LocalStore
+from core.errors import Broken
 from core.model import Batch, Image, Quarantined, Receipt, Site
 from core.records import Records, Work
 from core.vocabulary import BatchState
@@ -189,6 +190,32 @@ def test_what_lies_in_the_way_without_a_row_costs_nothing(records: Records, keep
     kept = Reception(records, keeper).receive(CAMERA, _staged(keeper, one))
     assert kept.image
     assert keeper.local(kept.image).is_file()
+
+
+@pytest.mark.parametrize("harm", [lambda file: file.unlink(), lambda file: file.write_bytes(b"cut")])
+def test_an_object_sent_again_heals_its_lost_file(
+    records: Records, keeper: Keeper, harm: Callable[[Path], object]
+) -> None:
+    one, reception = _ct(), Reception(records, keeper)
+    kept = reception.receive(CAMERA, _staged(keeper, one))
+    assert kept.image
+    harm(keeper.store.local(kept.image.path))
+    assert reception.receive(CAMERA, _staged(keeper, one)).outcome is Outcome.ALREADY
+    with records.reading() as work:
+        [known] = proof.acknowledged(work)
+    assert list(proof.faults_of(keeper.store, known, deep=True)) == []
+
+
+def test_an_object_is_not_acknowledged_over_a_lost_file_that_it_cannot_replace(
+    records: Records, keeper: Keeper
+) -> None:
+    one, reception = _ct(), Reception(records, keeper)
+    kept = reception.receive(CAMERA, _staged(keeper, one))
+    assert kept.image
+    keeper.store.remove(kept.image.path)
+    announced = (str(one.SOPClassUID), str(one.SOPInstanceUID), str(ExplicitVRLittleEndian))
+    with pytest.raises(Broken, match="verify"):
+        reception.receive(CAMERA, keeper.stage(_encoded(one), announced, "ANOTHER"))
 
 
 def test_an_acknowledged_object_that_lost_its_row_is_a_fault(records: Records, keeper: Keeper) -> None:
