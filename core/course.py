@@ -168,6 +168,9 @@ def close(work: Work, exam: Exam, to: ExamState, reason: str) -> None:
     if exam.images_received or exam.images_uncounted:
         msg = f"{exam.accession} has {exam.images_received} images: unfile them first, or finish the exam"
         raise Refused(msg)
+    if _signed(work, exam):
+        msg = f"{exam.accession} has a signed report, so it was done: finish it, or have the report withdrawn first"
+        raise Refused(msg)
     _move(work, exam, to)
     exam.closed_reason = reason
     for step in steps_of(work, exam):

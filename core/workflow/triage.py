@@ -12,7 +12,7 @@ from sqlmodel import col, func, select
 from core import access, audit, course, wire
 from core.access import Actor
 from core.errors import Invalid, NotFound, Refused
-from core.model import AdministrationStep, Device, Exam, Staff, Step
+from core.model import AdministrationStep, Batch, Device, Exam, PerformedStep, Staff, Step
 from core.records import Work
 from core.vocabulary import EXAM_OPEN, URGENCY_RANK, ExamState, Operation, Role, StepState
 from core.workflow import numbering
@@ -196,9 +196,12 @@ def _new_step(work: Work, exam: Exam, position: int) -> Step:
 
 
 def _drop(work: Work, exam: Exam, step: Step) -> None:
-    """Take away a step that never began; one that was injected stays on record as not done."""
+    """Take away a step that never began; one that was injected or reported stays on record as not done."""
     served = select(AdministrationStep.step_id).where(AdministrationStep.step_id == step.id)
-    if work.session.exec(served).first() or step.state != StepState.SCHEDULED:
+    filed = select(Batch.id).where(Batch.step_id == step.id)
+    reported = select(PerformedStep.id).where(PerformedStep.step_id == step.id)
+    used = any(work.session.exec(found).first() is not None for found in (served, filed, reported))
+    if used or step.state != StepState.SCHEDULED:
         course.move_step(work, exam, step, StepState.NOT_DONE, reason="left out by the protocol")
         return
     work.session.delete(step)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from core import wire
+from core import course, wire
 from core.access import Actor
 from core.errors import Forbidden, Invalid, NotFound, Refused
+from core.model import Report
 from core.workflow import acquisition, patients, radiopharmacy, triage
 from tests.unit.workflow.front import ADMIN, CLERK, DOCTOR, HEAD, MORNING, NURSE, PHYSICIST, TECHNOLOGIST, Front
 
@@ -109,6 +110,16 @@ def test_an_exam_not_done_is_closed_and_keeps_its_dose(front: Front) -> None:
     assert len(exam.doses) == 1
     with pytest.raises(Refused, match="reopen"):
         act(front, "start", "A2")
+
+
+def test_an_exam_with_a_signed_report_was_done(front: Front) -> None:
+    front.exam("A2", "RAIU-PROBE")
+    with front.records.writing() as work:
+        exam = course.find_exam(work, "A2", "MAIN")
+        work.add(Report(site="MAIN", exam_id=exam.id or 0, state="final", created_at=work.now))
+        course.settle(work, exam)
+    with pytest.raises(Refused, match="signed report"):
+        act(front, "not_done", "A2", reason="wrong line")
 
 
 def test_one_step_not_done_leaves_the_others(front: Front) -> None:

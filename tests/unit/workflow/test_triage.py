@@ -9,6 +9,7 @@ import pytest
 from core import wire
 from core.access import Actor
 from core.errors import Forbidden, Invalid, NotFound, Refused
+from core.model import Batch
 from core.vocabulary import Urgency
 from core.workflow import acquisition, desk, registration, triage
 from tests.unit.workflow.front import (
@@ -210,3 +211,13 @@ def test_the_day_is_counted(front: Front) -> None:
     front.file_image()
     with front.records.reading() as work:
         assert desk.today(work, OTHER_DOCTOR).to_read == 1
+
+
+def test_a_protocol_does_not_leave_out_a_step_that_has_images(front: Front) -> None:
+    front.exam("A2", "BONE-3P")
+    batch, step = front.file_image("A2"), front.look("A2").steps[2].id
+    with front.records.writing() as work:
+        work.session.get_one(Batch, batch).step_id = step
+    one = wire.ProtocolExam(device="SPECT1", steps=[wire.NewStep(name="flow")])
+    with pytest.raises(Refused, match="has images"):
+        front.do(triage.protocol, DOCTOR, "A2", one)
