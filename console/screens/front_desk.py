@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
@@ -203,13 +204,13 @@ class FrontDesk(Page):
             self._preview(message.item)
 
     def _preview(self, item: Item) -> None:
-        preview = self.query_one("#preview", Static)
+        self.show_beside(lambda: self._beside_text(item))
+
+    def _beside_text(self, item: Item) -> Text:
         if "accession" in item:
-            preview.update(told(item, self.desk.now(), plain=self.desk.ascii))
-        else:
-            preview.update(
-                "\n".join([name(item), item["number"], born(item), item["sex"], item["phone"], item["address"]])
-            )
+            return told(item, self.desk.now(), plain=self.desk.ascii)
+        known = [name(item), item["number"], born(item), item["sex"], item["phone"], item["address"]]
+        return Text("\n".join(known))
 
     def action_walk(self, by: int) -> None:
         """Move in the list while the field keeps the focus."""

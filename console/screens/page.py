@@ -14,6 +14,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from console import commands
@@ -25,6 +27,7 @@ from console.widgets.paged_list import PagedList
 from console.words import _
 
 T = TypeVar("T")
+_BESIDE_AFTER = 0.12  # seconds; laying a preview out must not hold up the next key
 
 
 class Page(Screen[Any]):
@@ -53,6 +56,8 @@ class Page(Screen[Any]):
         self.desk = desk
         self._outdated = False
         self._refreshing = False
+        self._beside: Callable[[], Any] | None = None
+        self._beside_pause: Timer | None = None
         self.own_commands = [one for one in commands.of_page(self.NAME, desk.roles) if one.page == self.NAME]
         for command in self.own_commands:
             for key in filter(None, desk.keymap.key(command).split(",")):
@@ -146,6 +151,23 @@ class Page(Screen[Any]):
     def done(self, text: str, *, undo: str = "") -> None:
         """Say what happened, and how to undo it."""
         self.notify(f"{text}\n{undo}" if undo else text, timeout=8, markup=False)
+
+    # -- beside the list ---------------------------------------------------------------------------------------------
+
+    def show_beside(self, make: Callable[[], Any]) -> None:
+        """Show what `make` returns in `#preview`, a moment after the last key, and only where a preview is seen."""
+        self._beside = make
+        if self._beside_pause:
+            self._beside_pause.stop()
+        self._beside_pause = self.set_timer(_BESIDE_AFTER, self._draw_beside)
+
+    def _draw_beside(self) -> None:
+        if self._beside is not None and self.has_class("-wide"):
+            self.query_one("#preview", Static).update(self._beside())
+
+    def on_resize(self) -> None:
+        """A terminal made wider shows what it had no room for."""
+        self.call_after_refresh(self._draw_beside)
 
     # -- news --------------------------------------------------------------------------------------------------------
 

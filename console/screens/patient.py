@@ -161,4 +161,4 @@ class PatientPage(Page):
         """Show the exam beside the list."""
         if self._accession and self.query_one(PagedList).choose(self._accession):
             self._accession = ""
-        self.query_one("#preview", Static).update(told(message.item, self.desk.now(), plain=self.desk.ascii))
+        self.show_beside(lambda: told(message.item, self.desk.now(), plain=self.desk.ascii))

@@ -174,8 +174,8 @@ class Triage(Page):
 
     def on_paged_list_chosen(self, message: PagedList.Chosen) -> None:
         """Show the exam beside the list."""
-        self.query_one("#preview", Static).update(told(message.item, self.desk.now(), plain=self.desk.ascii))
+        self.show_beside(lambda: told(message.item, self.desk.now(), plain=self.desk.ascii))
 
     def on_paged_list_emptied(self) -> None:
         """Nothing to show beside an empty list."""
-        self.query_one("#preview", Static).update("")
+        self.show_beside(lambda: "")

@@ -251,11 +251,14 @@ class PagedList(ScrollView, can_focus=True):
 
     def _go(self, place: int) -> None:
         place = min(max(0, place), max(0, self._total - 1))
-        before, self._cursor = self.chosen, place
+        before, left, self._cursor = self.chosen, self._cursor, place
         top, high = round(self.scroll_y), max(1, self.size.height - 1)
         if place < top or place >= top + high:
             self.scroll_to(y=place if place < top else place - high + 1, animate=False, force=True)
-        self.refresh()
+            self.refresh()
+        else:
+            self._draw_again(left)
+            self._draw_again(place)
         self._ask_for_missing()
         self._tell(before)
 
@@ -324,6 +327,6 @@ class PagedList(ScrollView, can_focus=True):
         """Show the cursor resting."""
         self.refresh()
 
-    def refresh_line_of(self, place: int) -> None:
-        """Draw one row again."""
+    def _draw_again(self, place: int) -> None:
+        """Draw one row again, not the others: a key over a slow line costs two rows."""
         self.refresh(Region(0, place + 1 - round(self.scroll_y), self.size.width, 1))
