@@ -6,10 +6,10 @@ Exit status 0, 1 when refused or failed, 2 when called wrongly.
 
 from __future__ import annotations
 
-import argparse
 import getpass
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -18,16 +18,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
 from core import settings
-from core.commands import Arguments, command, demo, devices, objects, operator, papers, say
-from core.errors import CoreError, Invalid
+from core.commands import Arguments, OneLine, command, demo, devices, objects, operator, papers, say, spelled
+from core.errors import CoreError, Invalid, place_of
 from core.model import Site
 from core.service import FolderLock, Service, make_folder, open_records, sign_ins
 from core.settings import Settings
 from core.vocabulary import Role
 from core.workflow import registration, staffing
+
+_PUBLIC_KEY = re.compile(r"(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+ AAAA[A-Za-z0-9+/=]+( [^\n]*)?$")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,9 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CoreError as error:
         print(f"photopeakd: {error.detail}", file=sys.stderr)
         return 1
+    except (OSError, SQLAlchemyError) as error:
+        print(f"photopeakd: {_cause(error)}: look at the data folder, its rights and the disk", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 1
     return answer if isinstance(answer, int) else 0
+
+
+def _cause(error: OSError | SQLAlchemyError) -> str:
+    """Name a fault in one line, without the statement and the values SQLAlchemy would quote."""
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__} ({str(cause).splitlines()[0]})" if str(cause) else type(cause).__name__
 
 
 def _keep_values_quiet() -> None:
@@ -51,8 +63,8 @@ def _keep_values_quiet() -> None:
     warnings.filterwarnings("ignore", module="pydicom")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="photopeakd", description="The service of photopeak and its administration.")
+def _parser() -> OneLine:
+    parser = OneLine(prog="photopeakd", description="The service of photopeak and its administration.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     _add_staff(commands)
@@ -76,6 +88,8 @@ def _add_serve(commands: Any) -> None:  # noqa: ANN401 - argparse's own
 
 def _serve(given: Settings, arguments: Arguments) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(without_values)
     threading.excepthook = _say_thread_ended
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,13 +108,18 @@ def _serve(given: Settings, arguments: Arguments) -> int:
     return 0
 
 
+def without_values(record: logging.LogRecord) -> bool:
+    """Let a record say what went wrong and where, without the exception's text: it may name a patient."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error:
+        record.msg = f"{record.getMessage().strip()}: {type(error).__name__} in {place_of(error)}"
+        record.args = record.exc_info = record.exc_text = None
+    return True
+
+
 def _say_thread_ended(ended: threading.ExceptHookArgs) -> None:
     """Log that a thread broke off, in one line without the exception's text: it may hold what a device sent."""
-    trace = ended.exc_traceback
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-    name = ended.thread.name if ended.thread else "?"
+    name, place = ended.thread.name if ended.thread else "?", place_of(ended.exc_value)
     logging.getLogger("photopeakd").warning("thread %s broke off: %s in %s", name, ended.exc_type.__name__, place)
 
 
@@ -111,9 +130,9 @@ def _add_staff(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     kinds = commands.add_parser("staff", help="who works here").add_subparsers(required=True, metavar="ACTION")
     adding = command(kinds, "add", _staff_add, "add a member of staff")
     adding.add_argument("name")
-    adding.add_argument("--role", action="append", required=True, choices=[role.value for role in Role])
+    adding.add_argument("--role", action="append", required=True, type=spelled, choices=[role.value for role in Role])
     adding.add_argument("--full-name", default="")
-    adding.add_argument("--site")
+    adding.add_argument("--site", dest="works_at", metavar="CODE")
     adding.add_argument("--specialty", action="append", default=[])
     adding.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     adding.add_argument("--key", metavar="FILE", help="an SSH public key")
@@ -126,7 +145,7 @@ def _add_staff(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     passwd.add_argument("--password-stdin", action="store_true")
     role = command(kinds, "role", _staff_role, "set the roles")
     role.add_argument("name")
-    role.add_argument("--role", action="append", required=True, choices=[role.value for role in Role])
+    role.add_argument("--role", action="append", required=True, type=spelled, choices=[role.value for role in Role])
 
 
 def _staff_add(given: Settings, arguments: Arguments) -> None:
@@ -137,7 +156,7 @@ def _staff_add(given: Settings, arguments: Arguments) -> None:
     with records.writing() as work:
         staff = staffing.add(
             work, operator(given), arguments.name, [Role(role) for role in arguments.role],
-            full_name=arguments.full_name, site=arguments.site, specialty=arguments.specialty,
+            full_name=arguments.full_name, site=arguments.works_at, specialty=arguments.specialty,
             password_hash=hashed, key=key,
         )  # fmt: skip
         shape = staffing.shape(staff)
@@ -181,10 +200,14 @@ def _password(arguments: Arguments) -> str:
 
 def _read_key(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read as a public key: {error}"
         raise Invalid(msg) from error
+    if not _PUBLIC_KEY.match(key):
+        msg = f"{path} is no SSH public key: give the .pub file, such as ~/.ssh/id_ed25519.pub"
+        raise Invalid(msg)
+    return key
 
 
 # -- sites and tables ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,6 +14,7 @@ from platformdirs import user_data_path
 from core.errors import Invalid
 
 FILE_NAME = "photopeak.toml"
+AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 _LAST_PORT = 65535
 
 
@@ -105,6 +107,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 def _typed(name: str, value: object) -> Any:  # noqa: ANN401 - one of the settings' types
     """Turn a written value into the setting's own type."""
     wanted = _TYPES[name]
+    if name == "aet" and not AE_TITLE.fullmatch(str(value)):
+        raise Invalid(f"'{value}' is not an AE title: 1 to 16 printable ASCII characters without a backslash")
     try:
         if wanted == "bool":
             return (

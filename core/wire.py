@@ -34,6 +34,7 @@ AeTitle = Annotated[
 Sex = Annotated[str, StringConstraints(pattern=r"^[MFO]?$")]
 Kilograms = Annotated[float, Field(gt=0, lt=700)]
 Centimetres = Annotated[float, Field(gt=0, lt=300)]
+Fence = Annotated[int, Field(ge=0, lt=2**63)]
 Megabecquerels = Annotated[float, Field(ge=0, lt=100_000)]
 
 
@@ -563,17 +564,17 @@ class Look(Shape):
 
 
 class SaveReport(Shape):
-    fence: int
+    fence: Fence
     text: dict[str, str]
 
 
 class Fenced(Shape):
-    fence: int
+    fence: Fence
     comment: Long = ""
 
 
 class Sign(Shape):
-    fence: int
+    fence: Fence
     password: str = Field(max_length=1024)
     reason: Long = ""
     override: bool = False

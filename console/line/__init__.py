@@ -5,13 +5,13 @@ Each noun has its room and adds its commands; `--json` prints one object or one 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 
 from console.client import DEFAULT_SERVER, Client, ServiceAway, ServiceRefused, TokenFile
 from console.line import consult, dose, exam, images, patient, report, session
+from console.line.speaking import Arguments, OneLine, common_options
 
 _ROOMS = (session, patient, exam, dose, images, report, consult)
 
@@ -22,6 +22,7 @@ def main(argv: list[str]) -> int:
     server = arguments.server or os.environ.get("PHOTOPEAK_SERVER") or DEFAULT_SERVER
     client = Client(server, TokenFile(server).read())
     try:
+        _stay_at(client, arguments)
         answer = arguments.run(client, arguments)
     except (ServiceRefused, ServiceAway) as error:
         print(f"photopeak: {error.detail}", file=sys.stderr)
@@ -36,6 +37,16 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _stay_at(client: Client, arguments: Arguments) -> None:
+    """Refuse to work at another site than the one named by --site; a login has no site before it."""
+    if arguments.site is None or client.token is None:
+        return
+    me = client.get("session")
+    if me["site"] != arguments.site:
+        msg = f"{me['username']} works at {me['site']}, not at {arguments.site}: sign in as somebody of that site"
+        raise ValueError(msg)
+
+
 def _say(text: str) -> None:
     """Print; a reader that has heard enough (head, less) is no fault."""
     try:
@@ -44,9 +55,11 @@ def _say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> OneLine:
     text = "The console of photopeak, and its operations line by line."
-    parser = argparse.ArgumentParser(prog="photopeak", description=text)
+    parser = OneLine(prog="photopeak", description=text)
+    common_options(parser)
+    parser.set_defaults(server=None, site=None, json=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for room in _ROOMS:
         room.add_to(commands)

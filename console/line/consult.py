@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from console.client import Client
-from console.line.speaking import Arguments, command, moment, noun
+from console.line.speaking import Arguments, command, moment, noun, spelled
 
 
 def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
@@ -15,10 +15,10 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     request.add_argument("exam")
     request.add_argument("--question", required=True)
     listing = command(verbs, "list", _list, "the cases waiting, by time")
-    listing.add_argument("--state", action="append")
+    listing.add_argument("--state", action="append", type=spelled)
     schedule = command(verbs, "schedule", _schedule, "set the time (the head)")
     schedule.add_argument("id", type=int)
-    schedule.add_argument("--at", required=True, metavar="TIME")
+    schedule.add_argument("--at", type=moment, required=True, metavar="TIME")
     for verb, text in (("opinion", "give an opinion"), ("conclude", "close the case with its conclusion (the head)")):
         saying = command(verbs, verb, _say, text)
         saying.add_argument("id", type=int)
@@ -44,7 +44,7 @@ def _list(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
 
 
 def _schedule(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
-    return client.post(f"consultations/{arguments.id}/schedule", {"at": moment(arguments.at)})
+    return client.post(f"consultations/{arguments.id}/schedule", {"at": arguments.at})
 
 
 def _say(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from console.client import Client
-from console.line.exam import moment, say
+from console.line.exam import say
 from console.line.patient import path
-from console.line.speaking import Arguments, command, given, noun
+from console.line.speaking import Arguments, command, given, moment, noun
 
 _ACTS = {
     "draw": "note the activity drawn",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date, datetime
 from typing import Any
 
 from console.client import Client
 from console.line.patient import name_of, path
-from console.line.speaking import Arguments, command, given, noun
+from console.line.speaking import Arguments, command, given, moment, noun, spelled
 
 _URGENCIES = ("stat", "urgent", "routine")
 _VISITS = ("outpatient", "inpatient", "emergency", "checkup", "transfer")
@@ -37,7 +36,7 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     command(verbs, "proposals", _proposals, "who could take an exam", _say_proposals).add_argument("exam")
     _declare_protocol(verbs)
     check = _about(verbs, "check", _check, "answer a check, or override it with a reason in --note")
-    check.add_argument("--name", required=True)
+    check.add_argument("--name", required=True, type=spelled)
     check.add_argument("--answer", default="")
     check.add_argument("--note", default="")
     check.add_argument("--override", action="store_true")
@@ -64,7 +63,7 @@ def _declare_add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
     add.add_argument("--procedure", required=True, metavar="CODE")
     add.add_argument("--visit", choices=_VISITS, default="outpatient")
     add.add_argument("--urgency", choices=_URGENCIES)
-    add.add_argument("--charge", choices=_CHARGES, type=lambda text: text.replace("-", "_"))
+    add.add_argument("--charge", choices=_CHARGES, type=spelled)
     for option in ("--accession", "--request-number", "--placer-number", "--referrer", "--complaint", "--diagnosis",
                    "--lab", "--visit-number", "--ward", "--bed", "--infection", "--pregnancy"):  # fmt: skip
         add.add_argument(option)
@@ -76,7 +75,7 @@ def _declare_add(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
 
 def _declare_list(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
     listing = command(verbs, "list", _list, "list exams, the most urgent first", _lines)
-    listing.add_argument("--state", action="append", type=lambda text: text.replace("-", "_"))
+    listing.add_argument("--state", action="append", type=spelled)
     listing.add_argument("--assigned-to", metavar="USER", help="a user name, or me")
     listing.add_argument("--date", metavar="today|YYYY-MM-DD")
     listing.add_argument("--late", action="store_true", help="images or report overdue")
@@ -109,24 +108,6 @@ def _declare_act(verbs: Any, name: str, text: str) -> None:  # noqa: ANN401 - ar
     act.add_argument("--at", type=moment, metavar="TIME")
     act.add_argument("--reason", default="")
     act.add_argument("--confirm", action="append", default=[], metavar="TEXT", help="an identifier the patient says")
-
-
-def moment(text: str) -> str:
-    """Read a time: RFC 3339, 'YYYY-MM-DD HH:MM' or HH:MM of today, in this machine's zone unless it says another.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        When it is none of these.
-    """
-    try:
-        if len(text) in {4, 5} and ":" in text:
-            text = f"{date.today()}T{text:0>5}"  # noqa: DTZ011 - the person's own day
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        msg = f"'{text}' is no time: write 2026-10-02T09:30:00+08:00, '2026-10-02 09:30' or 09:30"
-        raise argparse.ArgumentTypeError(msg) from None
-    return (at if at.tzinfo else at.astimezone()).isoformat()
 
 
 # -- asking the service ------------------------------------------------------------------------------------------------

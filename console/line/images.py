@@ -9,7 +9,7 @@ from typing import Any
 
 from console.client import Client, ServiceRefused
 from console.line.patient import path
-from console.line.speaking import Arguments, command, given, noun
+from console.line.speaking import Arguments, command, given, noun, spelled
 
 _LEAST_COLUMNS, _MOST_COLUMNS = 20, 200
 _NOT_FOUND = 404
@@ -56,7 +56,9 @@ def _declare_show(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
     show.add_argument("what", metavar="ACCESSION|STUDY_UID|SOP_UID")
     show.add_argument("--frame", type=int, help="the first frame, from 0")
     show.add_argument("--grid", type=int, help="how many frames side by side")
-    show.add_argument("--map", help="gray, inverted_gray, hot_iron, hot_metal_blue, rainbow, pet, pet_20_step")
+    show.add_argument(
+        "--map", type=spelled, help="gray, inverted_gray, hot_iron, hot_metal_blue, rainbow, pet, pet_20_step"
+    )
     show.add_argument("--lower", type=float, help="window: what is shown first, in counts")
     show.add_argument("--upper", type=float)
     show.add_argument("--zoom", type=float)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 from console.client import Client
+from console.line.patient import path
 from console.line.session import password
-from console.line.speaking import Arguments, command, noun
+from console.line.speaking import Arguments, command, noun, spelled
 
 
 def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
@@ -48,7 +50,9 @@ def _add_writing(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
     saving.add_argument("--fence", type=int, required=True)
     saving.add_argument("--findings")
     saving.add_argument("--impression")
-    saving.add_argument("--text", action="append", default=[], metavar="PART=TEXT", help="any other part of the report")
+    saving.add_argument(
+        "--text", action="append", type=_part, default=[], metavar="PART=TEXT", help="any other part of the report"
+    )
     saving.add_argument("--file", metavar="FILE", help="read the findings from a file")
     for verb, run, text in (
         ("preliminary", _preliminary, "hand the report to a reviewer"),
@@ -74,7 +78,7 @@ def _add_signing(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
 
 
 def _at(arguments: Arguments, verb: str = "") -> str:
-    return f"exams/{arguments.exam}/report/{verb}".rstrip("/")
+    return f"exams/{path(arguments.exam)}/report/{verb}".rstrip("/")
 
 
 def _open(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
@@ -90,8 +94,16 @@ def _ask(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
     return client.post(_at(arguments, "ask"))
 
 
+def _part(text: str) -> tuple[str, str]:
+    name, equals, words = text.partition("=")
+    if not equals or not name:
+        msg = f"'{text}' is no part of a report: write PART=TEXT, such as technique='Bone scan'"
+        raise argparse.ArgumentTypeError(msg)
+    return spelled(name), words
+
+
 def _save(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
-    text = dict(part.split("=", 1) for part in arguments.text)
+    text = dict(arguments.text)
     if arguments.file:
         text["findings"] = Path(arguments.file).read_text(encoding="utf-8")
     text |= {
@@ -132,9 +144,9 @@ def _show(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
 
 def _pdf(client: Client, arguments: Arguments) -> dict[str, object]:
     page: bytes = client.get(_at(arguments, "pdf"))
-    path = Path(arguments.out or f"report-{arguments.exam}.pdf")
-    path.write_bytes(page)
-    return {"accession": arguments.exam, "file": str(path), "bytes": len(page)}
+    file = Path(arguments.out or f"report-{arguments.exam}.pdf".replace("/", "_"))
+    file.write_bytes(page)
+    return {"accession": arguments.exam, "file": str(file), "bytes": len(page)}
 
 
 def _call(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON

@@ -36,6 +36,10 @@ def password(arguments: Arguments) -> str:
 
 def _login(client: Client, arguments: Arguments) -> dict[str, Any]:
     me = client.sign_in(arguments.user, password(arguments))
+    if arguments.site not in {None, me["site"]}:
+        client.delete("session")
+        msg = f"{me['username']} works at {me['site']}, not at {arguments.site}: nobody was signed in"
+        raise ValueError(msg)
     TokenFile(client.server).write(client.token)
     return me
 

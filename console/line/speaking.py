@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NoReturn
 
 from console.client import Client
 
@@ -15,15 +15,34 @@ Run = Callable[[Client, Arguments], Any]
 Prose = Callable[[Any], str]
 
 
+class OneLine(argparse.ArgumentParser):
+    """A parser that says what was called wrongly in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+
+
 def command(commands: Any, name: str, run: Run, text: str, prose: Prose | None = None) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
     """Declare a command: `run` asks the service and returns what `--json` prints; `prose` says it to a person."""
     other_spelling = [name.replace("-", "_")] if "-" in name else []
     parser: argparse.ArgumentParser = commands.add_parser(name, aliases=other_spelling, help=text, description=text)
-    parser.add_argument("--server", metavar="URL", help="the service (default PHOTOPEAK_SERVER)")
-    parser.add_argument("--site", metavar="CODE", help="the institution, where one has several")
-    parser.add_argument("--json", action="store_true", help="print one JSON object or list")
+    common_options(parser)
     parser.set_defaults(run=run, prose=prose or plainly)
     return parser
+
+
+def common_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command takes, before its name or after it."""
+    later = argparse.SUPPRESS  # or the command's default would undo what stands before its name
+    parser.add_argument("--server", metavar="URL", default=later, help="the service (default PHOTOPEAK_SERVER)")
+    parser.add_argument("--site", metavar="CODE", default=later, help="the institution meant; refused when not yours")
+    parser.add_argument("--json", action="store_true", default=later, help="print one JSON object or list")
+
+
+def spelled(text: str) -> str:
+    """Read a word of the vocabulary, written with hyphens or underscores."""
+    return text.replace("-", "_")
 
 
 def noun(commands: Any, name: str, text: str) -> Any:  # noqa: ANN401 - argparse's own
@@ -52,16 +71,18 @@ def given(arguments: Arguments, *names: str) -> dict[str, Any]:
 
 
 def moment(text: str) -> str:
-    """Return a time as RFC 3339: HH:MM is today, and what has no zone is local.
+    """Read a time: RFC 3339, 'YYYY-MM-DD HH:MM' or HH:MM of today, in this machine's zone unless it says another.
 
     Raises
     ------
-    ValueError
-        When it cannot be read.
+    argparse.ArgumentTypeError
+        When it is none of these.
     """
-    written = f"{datetime.now().astimezone():%Y-%m-%d} {text}" if len(text) <= len("HH:MM:SS") and ":" in text else text
     try:
-        return datetime.fromisoformat(written).astimezone().isoformat()
-    except ValueError as error:
-        msg = f"'{text}' is not a time: write HH:MM, YYYY-MM-DD HH:MM, or RFC 3339"
-        raise ValueError(msg) from error
+        if len(text) in {4, 5} and ":" in text:
+            text = f"{date.today()}T{text:0>5}"  # noqa: DTZ011 - the person's own day
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        msg = f"'{text}' is no time: write 2026-10-02T09:30:00+08:00, '2026-10-02 09:30' or 09:30"
+        raise argparse.ArgumentTypeError(msg) from None
+    return (at if at.tzinfo else at.astimezone()).isoformat()

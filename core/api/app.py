@@ -1,17 +1,22 @@
 """The HTTP application: routers put together, errors turned into problem bodies (RFC 9457), health told truly."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
+from urllib.parse import unquote
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core import wire
 from core.access import Actor
 from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused, Unauthenticated
+
+_SENT_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 # The first class that fits names the status.
 _STATUS: Sequence[tuple[type[CoreError], HTTPStatus]] = (
@@ -32,15 +37,42 @@ def build(
     metrics: Callable[[], str],
 ) -> FastAPI:
     """Put the application together; `who` knows tokens, `parts` looks at each part of the service."""
-    app = FastAPI(title="photopeak", version=version("photopeak"), docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="photopeak", version=version("photopeak"), docs_url=None, redoc_url=None,
+        dependencies=[Depends(_numbers_whole)],
+    )  # fmt: skip
+    app.add_middleware(_SlashesInNumbers)
     app.state.who = who
     app.add_exception_handler(CoreError, _refuse)
     app.add_exception_handler(RequestValidationError, _misspelt)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
     for router in routers:
         app.include_router(router, prefix="/api/v1")
     app.include_router(_health(parts, metrics))
     return app
+
+
+class _SlashesInNumbers:
+    """Keep the slash of a number such as 2026/117, sent as %2F, apart from those between the pieces of a path.
+
+    A server decodes the path before it looks for the route; a control sign, which no number may hold, stands for the
+    slash until then.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sent = scope.get("raw_path") or b""
+        if _SENT_SLASH.search(sent):
+            scope = {**scope, "path": unquote(_SENT_SLASH.sub(b"%1F", sent).decode("ascii"))}
+        await self._app(scope, receive, send)
+
+
+def _numbers_whole(request: Request) -> None:
+    for name, value in request.path_params.items():
+        request.path_params[name] = value.replace("\x1f", "/")
 
 
 def _health(parts: Callable[[], list[wire.Part]], metrics: Callable[[], str]) -> APIRouter:
@@ -74,6 +106,11 @@ def _refuse(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, CoreError)  # noqa: S101 - registered for nothing else
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     return problem(status, error.detail)
+
+
+def _broken(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer what nobody foresaw; the log has the cause, the caller gets no text that may name patients."""
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; nothing was changed: look into its log")
 
 
 def _misspelt(_request: Request, error: Exception) -> JSONResponse:

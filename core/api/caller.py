@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from core.access import Actor
 from core.errors import Unauthenticated
@@ -32,3 +32,4 @@ def signed_in(request: Request) -> Actor:
 
 Caller = Annotated[Actor, Depends(signed_in)]
 Bearer = Annotated[str, Depends(bearer)]
+RowId = Annotated[int, Path(ge=1, lt=2**63)]  # what a database can count to

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from core import wire
-from core.api.caller import Caller
+from core.api.caller import Caller, RowId
 from core.records import Records
 from core.vocabulary import ConsultationState
 from core.workflow import consultation
@@ -33,38 +33,38 @@ def _asking(routes: APIRouter, records: Records) -> None:
             return consultation.request(work, actor, form)
 
     @routes.get("/consultations/{number}")
-    def show(number: int, actor: Caller) -> wire.Consultation:
+    def show(number: RowId, actor: Caller) -> wire.Consultation:
         with records.reading() as work:
             return consultation.show(work, actor, number)
 
     @routes.post("/consultations/{number}/withdraw")
-    def withdraw(number: int, actor: Caller) -> wire.Consultation:
+    def withdraw(number: RowId, actor: Caller) -> wire.Consultation:
         with records.writing() as work:
             return consultation.withdraw(work, actor, number)
 
 
 def _holding(routes: APIRouter, records: Records) -> None:
     @routes.post("/consultations/{number}/schedule")
-    def schedule(number: int, form: wire.ScheduleConsultation, actor: Caller) -> wire.Consultation:
+    def schedule(number: RowId, form: wire.ScheduleConsultation, actor: Caller) -> wire.Consultation:
         with records.writing() as work:
             return consultation.schedule(work, actor, number, form)
 
     @routes.post("/consultations/{number}/gather")
-    def gather(number: int, actor: Caller) -> wire.Consultation:
+    def gather(number: RowId, actor: Caller) -> wire.Consultation:
         with records.writing() as work:
             return consultation.gather(work, actor, number)
 
     @routes.post("/consultations/{number}/start")
-    def start(number: int, actor: Caller) -> wire.Consultation:
+    def start(number: RowId, actor: Caller) -> wire.Consultation:
         with records.writing() as work:
             return consultation.start(work, actor, number)
 
     @routes.post("/consultations/{number}/opinion")
-    def opinion(number: int, form: wire.Say, actor: Caller) -> wire.Consultation:
+    def opinion(number: RowId, form: wire.Say, actor: Caller) -> wire.Consultation:
         with records.writing() as work:
             return consultation.opinion(work, actor, number, form)
 
     @routes.post("/consultations/{number}/conclude")
-    def conclude(number: int, form: wire.Say, actor: Caller) -> wire.Consultation:
+    def conclude(number: RowId, form: wire.Say, actor: Caller) -> wire.Consultation:
         with records.writing() as work:
             return consultation.conclude(work, actor, number, form)

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse
 
 from core import wire
-from core.api.caller import Caller
+from core.api.caller import Caller, RowId
 from core.records import Records
 from core.vocabulary import BatchState
 from core.workflow import corrections, unfiled, viewing
@@ -53,7 +53,7 @@ def _filing(routes: APIRouter, records: Records) -> None:
             return corrections.listing(work, actor, limit)
 
     @routes.post("/corrections/{correction}/undo")
-    def undo(correction: Annotated[int, Path(ge=1, lt=2**63)], form: wire.Undo, actor: Caller) -> wire.Correction:
+    def undo(correction: RowId, form: wire.Undo, actor: Caller) -> wire.Correction:
         with records.writing() as work:
             return corrections.undo(work, actor, correction, form)
 

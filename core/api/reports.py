@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from core import wire
-from core.api.caller import Caller
+from core.api.caller import Caller, RowId
 from core.records import Records
 from core.rendering.pages import Press
 from core.workflow import papers, reading
@@ -120,6 +120,6 @@ def _calling(routes: APIRouter, records: Records) -> None:
             return reading.calls(work, actor)
 
     @routes.post("/calls/{call_id}/answer")
-    def answer(call_id: int, form: wire.Say, actor: Caller) -> wire.Call:
+    def answer(call_id: RowId, form: wire.Say, actor: Caller) -> wire.Call:
         with records.writing() as work:
             return reading.answer_call(work, actor, call_id, form)

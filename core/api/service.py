@@ -49,7 +49,7 @@ def router(
 
     @routes.get("/audit")
     def audit_trail(
-        actor: Caller, subject: str = "", limit: Limit = 100, offset: Annotated[int, Query(ge=0)] = 0
+        actor: Caller, subject: str = "", limit: Limit = 100, offset: Annotated[int, Query(ge=0, lt=2**63)] = 0
     ) -> list[wire.AuditEntry]:
         with records.reading() as work:
             return oversight.trail(work, actor, subject, limit, offset)

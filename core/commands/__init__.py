@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
@@ -19,6 +20,14 @@ Arguments = argparse.Namespace
 Item = TypeVar("Item")
 _BAR = 30
 Run = Callable[[Settings, Arguments], int | None]
+
+
+class OneLine(argparse.ArgumentParser):
+    """A parser that says what was called wrongly in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
 
 
 def command(commands: Any, name: str, run: Run, text: str) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
@@ -37,7 +46,20 @@ def operator(given: Settings) -> Actor:
 
 def say(arguments: Arguments, facts: object, prose: str) -> None:
     """Print facts as JSON where it was asked for, else as prose."""
-    print(json.dumps(_plain(facts), ensure_ascii=False, indent=2) if arguments.json else prose)
+    write(json.dumps(_plain(facts), ensure_ascii=False, indent=2) if arguments.json else prose)
+
+
+def write(text: str) -> None:
+    """Print; a reader that has heard enough (head, less) is no fault."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def spelled(text: str) -> str:
+    """Read a word of the vocabulary, written with hyphens or underscores."""
+    return text.replace("-", "_")
 
 
 def _plain(facts: object) -> object:

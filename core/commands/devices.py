@@ -26,7 +26,7 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     adding.add_argument("--pool", default="", help="cameras that stand in for each other")
     adding.add_argument("--tls", action="store_true")
     adding.add_argument("--charset", default="", help="the Specific Character Set it can show, such as ISO_IR 100")
-    adding.add_argument("--site")
+    adding.add_argument("--site", dest="stands_at", metavar="CODE")
     command(kinds, "list", _list, "list the nodes")
     command(kinds, "echo", _echo, "ask a node whether it is there (C-ECHO)").add_argument("aet")
     command(kinds, "remove", _remove, "let a node be unknown again").add_argument("aet")
@@ -38,7 +38,7 @@ def _add(given: Settings, arguments: Arguments) -> None:
         aliases=arguments.alias, pool=arguments.pool, tls=arguments.tls, charset=arguments.charset,
     )  # fmt: skip
     with open_records(given).writing() as work:
-        shape = devices.shape(devices.add(work, operator(given), device, site=arguments.site or given.site))
+        shape = devices.shape(devices.add(work, operator(given), device, site=arguments.stands_at or given.site))
     say(arguments, shape, f"{shape.aet} is known at {shape.host}:{shape.port}")
 
 

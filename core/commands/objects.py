@@ -43,8 +43,9 @@ def _import(given: Settings, arguments: Arguments) -> int:
         try:
             outcomes[reception.receive(actor, keeper.stage_file(path)).outcome] += 1
         except (CoreError, OSError) as error:
-            refused.append({"path": str(path), "reason": str(error)})
-            print(f"photopeakd: {path}: {error}", file=sys.stderr)
+            reason = str(error) if path.exists() else "there is no such file or folder"
+            refused.append({"path": str(path), "reason": reason})
+            print(f"photopeakd: {path}: {reason}", file=sys.stderr)
     facts = {
         "imported": outcomes[Outcome.STORED], "already": outcomes[Outcome.ALREADY],
         "quarantined": outcomes[Outcome.QUARANTINED], "refused": refused,

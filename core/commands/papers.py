@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.commands import Arguments, command, say
+from core.commands import Arguments, command, say, write
 from core.dicom import conformance as spoken
 from core.scp import OFFERED
 from core.service import Service
@@ -33,5 +33,5 @@ def _conformance(_given: Settings, arguments: Arguments) -> None:
 def _openapi(given: Settings, _arguments: Arguments) -> None:
     with tempfile.TemporaryDirectory() as folder:  # the real one may be in use
         service = Service(replace(given, data=Path(folder), database="", store=""))
-        print(json.dumps(service.app.openapi(), ensure_ascii=False, indent=2))
+        write(json.dumps(service.app.openapi(), ensure_ascii=False, indent=2))
         service.stop()

@@ -120,7 +120,7 @@ def choose_charset(
     if device_charset and set(own) <= _WESTERN_TERMS:
         return own
     for candidate in (charset_of(asked), own):
-        if _is_known(candidate) and all(can_encode(text, candidate) for text in wanted):
+        if is_known(candidate) and all(can_encode(text, candidate) for text in wanted):
             return candidate
     return UTF8
 
@@ -164,7 +164,7 @@ def _readings(raw: bytes, declared: Charset, delimiters: set[str]) -> Iterator[D
     if raw.isascii() and _ESC not in raw:
         yield DecodedName(raw.decode("ascii"), declared, SURE, repaired=False)
         return
-    trusted = _try(raw, declared, delimiters) if _is_known(declared) else None
+    trusted = _try(raw, declared, delimiters) if is_known(declared) else None
     if trusted is not None:
         yield DecodedName(trusted, declared, _trust(trusted, raw, declared), repaired=False)
     for charset, confidence in _suspicions(raw, declared):
@@ -236,7 +236,8 @@ def _plausibly_western(text: str) -> bool:
     return True
 
 
-def _is_known(charset: Charset) -> bool:
+def is_known(charset: Charset) -> bool:
+    """Whether every term of a Specific Character Set is one of the standard's."""
     return all(term in pydicom.charset.python_encoding for term in charset)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -10,12 +9,13 @@ from sqlmodel import col, select
 
 from core import access, audit, wire
 from core.access import Actor
+from core.dicom.charset import charset_of, is_known
 from core.errors import Invalid, NotFound
-from core.model import Device, Heard
+from core.model import Device, Heard, Site
 from core.records import Work
+from core.settings import AE_TITLE
 from core.vocabulary import Operation
 
-_AET = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 _LARGEST_PORT = 65535
 
 
@@ -24,6 +24,8 @@ def add(work: Work, actor: Actor, device: wire.Device, *, site: str = "") -> Dev
     access.require(actor, Operation.ADMINISTER)
     _demand_sense(work, device)
     row = work.session.exec(select(Device).where(Device.aet == device.aet)).first()
+    if work.session.get(Site, site or actor.site) is None:
+        raise NotFound(f"site {site} is not known: add it with 'photopeakd site add {site} NAME'")
     row = row or Device(site=site or actor.site, aet=device.aet)
     for name in ("host", "port", "modalities", "aliases", "pool", "tls", "charset"):
         setattr(row, name, getattr(device, name))
@@ -36,10 +38,12 @@ def add(work: Work, actor: Actor, device: wire.Device, *, site: str = "") -> Dev
 
 def _demand_sense(work: Work, device: wire.Device) -> None:
     for aet in (device.aet, *device.aliases):
-        if not _AET.fullmatch(aet):
+        if not AE_TITLE.fullmatch(aet):
             raise Invalid(f"'{aet}' is not an AE title: 1 to 16 printable ASCII characters without a backslash")
     if not device.host or not 0 < device.port <= _LARGEST_PORT:
         raise Invalid(f"{device.aet} needs a host and a port between 1 and {_LARGEST_PORT}")
+    if not is_known(charset_of(device.charset)):
+        raise Invalid(f"'{device.charset}' is no Specific Character Set: write it as DICOM does, such as ISO_IR 100")
     for alias in device.aliases:
         other = known(work, alias)
         if other is not None and other.aet != device.aet:

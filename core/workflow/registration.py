@@ -5,6 +5,7 @@ Booking and arrival are two moments; the queue knows arrivals first. Nothing an 
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 
 from sqlmodel import col, select
@@ -18,6 +19,7 @@ from core.vocabulary import EXAM_CLOSED, URGENCY_RANK, ExamState, Operation, Ste
 from core.workflow import catalogue, numbering, patients
 
 _LONGEST_ACCESSION = 16
+_SITE_CODE = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _FERTILE = range(10, 61)  # years of age at which pregnancy and breastfeeding are asked for
 _ABOUT_CHILDREN = frozenset({"pregnancy", "breastfeeding"})
 
@@ -25,6 +27,9 @@ _ABOUT_CHILDREN = frozenset({"pregnancy", "breastfeeding"})
 def add_site(work: Work, actor: Actor, code: str, name: str) -> Site:
     """Add an institution with the standard catalogue."""
     access.require(actor, Operation.ADMINISTER)
+    if not _SITE_CODE.fullmatch(code) or not name.strip():
+        msg = f"'{code}' and '{name}' name no site: give a code of 1 to 16 letters, digits, - or _, and a name"
+        raise Invalid(msg)
     if work.session.get(Site, code):
         msg = f"site {code} is there already"
         raise Refused(msg)
