@@ -40,3 +40,11 @@ class PeerFailed(CoreError):
 
 class Broken(CoreError):
     """We failed: a full disk, a missing file, a database that does not answer."""
+
+
+def place_of(error: BaseException | None) -> str:
+    """Name the line an error comes from, for a log: its text may hold what somebody typed or a device sent."""
+    trace = error.__traceback__ if error else None
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"

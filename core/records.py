@@ -133,8 +133,9 @@ def _alembic(connection: Connection) -> Config:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=16, max_overflow=32, pool_pre_ping=True)
-    engine = create_engine(url, pool_size=32, max_overflow=64, connect_args={"check_same_thread": False})
+        return create_engine(url, pool_size=16, max_overflow=32, pool_pre_ping=True, hide_parameters=True)
+    threads = {"check_same_thread": False}
+    engine = create_engine(url, pool_size=32, max_overflow=64, connect_args=threads, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -25,7 +25,7 @@ from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAsso
 
 from core.dicom import conformance
 from core.dicom.information_models import PATIENT_ROOT, STUDY_ROOT
-from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused
+from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused, place_of
 from core.scp import OFFERED, Caller, Duplicate, Sent, Services
 
 log = logging.getLogger(__name__)
@@ -242,16 +242,8 @@ def _status(error: Exception, table: tuple[tuple[type[CoreError], int], ...], wh
     if isinstance(error, Broken | PeerFailed):
         log.error("%s failed: %s", what, error.detail)
     else:
-        log.error("%s failed: %s in %s", what, type(error).__name__, _place(error))
+        log.error("%s failed: %s in %s", what, type(error).__name__, place_of(error))
     return table[-1][1], error.detail if isinstance(error, CoreError) and known else "internal error, see the log"
-
-
-def _place(error: Exception) -> str:
-    """Name the line an error comes from; its text may hold what a peer sent."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
 
 
 def _said(status: int, comment: str) -> Dataset:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core import audit
 from core.access import Actor
 from core.archive.keeper import Keeper, Kept, Outcome, Staged
-from core.errors import Broken
+from core.errors import Broken, place_of
 from core.model import Batch, Image
 from core.records import Records, Work
 from core.vocabulary import BatchState
@@ -66,14 +66,6 @@ def _file(work: Work, batch: Batch, image: Image, scheduled_step: str) -> None:
             work.session.flush()
     except Exception as error:  # noqa: BLE001 - whatever it is, the object has come and must stay
         log.error(  # noqa: TRY400 - the text of the exception may hold what a device sent
-            "object %s is kept unfiled: %s in %s", sop_uid, type(error).__name__, _place(error)
+            "object %s is kept unfiled: %s in %s", sop_uid, type(error).__name__, place_of(error)
         )
         work.tell(site, "unfiled", str(batch_id), state=BatchState.UNFILED)
-
-
-def _place(error: Exception) -> str:
-    """Name the line an error comes from; its text may hold what a device sent."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
