@@ -22,6 +22,7 @@ from core.vocabulary import Operation, Role
 
 _HASHES_AT_ONCE = threading.BoundedSemaphore(2)
 _SHORTEST_PASSWORD = 8
+_WRONG = "name or password is wrong; ask an administrator when you have forgotten it"
 _TOUCH_AFTER = timedelta(minutes=1)
 
 
@@ -47,10 +48,12 @@ class SignIns:
         known = staff is not None and staff.enabled and staff.password_hash is not None
         right = password_matches(self.hasher, staff.password_hash if staff and known else None, password)
         if staff is None or not known or not right:
-            msg = "name or password is wrong; ask an administrator when you have forgotten it"
-            raise Unauthenticated(msg)
+            raise Unauthenticated(_WRONG)
         token = secrets.token_urlsafe(32)
         with self.records.writing() as work:
+            now = work.session.get(Staff, staff.id)  # the password may have been changed while this one was looked at
+            if now is None or not now.enabled or now.password_hash != staff.password_hash:
+                raise Unauthenticated(_WRONG)
             row = Session(
                 token_sha256=_digest(token), staff_id=staff.id or 0, site=staff.site, created_at=work.now,
                 used_at=work.now, expires_at=work.now + self.longest,
@@ -59,8 +62,8 @@ class SignIns:
             audit.record(work, actor_of(staff), "session.sign_in", username)
             return wire.Token(token=token, **_me(work, staff, row).model_dump())
 
-    def who(self, token: str) -> Actor:
-        """Return whose token this is, and note that it was used.
+    def who(self, token: str, *, used: bool = True) -> Actor:
+        """Return whose token this is, and note that it was used, unless it only goes on listening.
 
         Raises
         ------
@@ -74,7 +77,7 @@ class SignIns:
         if row is None or not row[1].enabled or row[0].expires_at < now or row[0].used_at + self.idle < now:
             msg = "you are not signed in, or your sign-in has ended: sign in again"
             raise Unauthenticated(msg)
-        if now - row[0].used_at > _TOUCH_AFTER:
+        if used and now - row[0].used_at > _TOUCH_AFTER:
             self._touch(row[0].token_sha256)
         return actor_of(row[1])
 
@@ -96,7 +99,12 @@ class SignIns:
     def sign_out(self, token: str) -> None:
         """End a sign-in; one that is not there is already ended."""
         with self.records.writing() as work:
-            work.session.exec(delete(Session).where(col(Session.token_sha256) == _digest(token)))
+            row = work.session.get(Session, _digest(token))
+            if row is None:
+                return
+            staff = work.session.get_one(Staff, row.staff_id)
+            work.session.delete(row)
+            audit.record(work, actor_of(staff), "session.sign_out", staff.username)
 
     def confirm(self, actor: Actor, password: str) -> None:
         """Ask for the password again, as at a signature.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import argon2
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from core import access
 from core.errors import Forbidden, Invalid, Refused, Unauthenticated
-from core.model import Session, Site, Staff
+from core.model import AuditEntry, Session, Site, Staff
 from core.records import Records
 from core.vocabulary import Role
 from core.workflow import staffing
@@ -98,6 +100,37 @@ def test_signing_out_and_disabling_end_a_sign_in_at_once(sign_ins: SignIns) -> N
         staffing.change(work, OPERATOR, "wang.li", enabled=False)
     with pytest.raises(Unauthenticated):
         sign_ins.who(second)
+
+
+def test_a_password_changed_while_it_is_looked_at_signs_nobody_in(sign_ins: SignIns) -> None:
+    class Slow(argon2.PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - argon2's own name
+            right = super().verify(hash, password)
+            with sign_ins.records.writing() as work:
+                staffing.change(work, OPERATOR, "wang.li", password_hash=staffing.hashed(HASHER, "another password"))
+            return right
+
+    with pytest.raises(Unauthenticated):
+        replace(sign_ins, hasher=Slow(time_cost=1, memory_cost=64, parallelism=1)).sign_in("wang.li", "a long password")
+
+
+def test_listening_to_news_does_not_keep_a_sign_in_alive(sign_ins: SignIns, clock: Clock) -> None:
+    token = sign_ins.sign_in("wang.li", "a long password").token
+    for _ in range(2):
+        clock.now += timedelta(minutes=25)
+        sign_ins.who(token, used=False)
+    clock.now += timedelta(minutes=25)
+    with pytest.raises(Unauthenticated):
+        sign_ins.who(token, used=False)
+
+
+def test_signing_out_is_in_the_trail(sign_ins: SignIns) -> None:
+    sign_ins.sign_out(sign_ins.sign_in("wang.li", "a long password").token)
+    with sign_ins.records.reading() as work:
+        entries = work.session.exec(select(AuditEntry).order_by(col(AuditEntry.id).desc()).limit(2)).all()
+    assert [(entry.actor, entry.action) for entry in entries] == [
+        ("wang.li", "session.sign_out"), ("wang.li", "session.sign_in"),
+    ]  # fmt: skip
 
 
 def test_a_signature_needs_ones_own_password(sign_ins: SignIns) -> None:
