@@ -507,14 +507,14 @@ def namesakes_today(work: Work, patients: Sequence[Patient]) -> set[int | None]:
     if not keys:
         return set()
     today = work.now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    here = select(Patient.id, Patient.same_name).join(Exam, col(Exam.patient_id) == Patient.id)
+    here = select(Patient.id, Patient.same_name, Patient.site).join(Exam, col(Exam.patient_id) == Patient.id)
     here = here.where(
         col(Patient.same_name).in_(keys), Exam.queued_at >= today, Exam.queued_at < today + timedelta(days=1)
     )
-    present: dict[str, set[int | None]] = defaultdict(set)
-    for patient_id, key in work.session.exec(here.distinct()):
-        present[key].add(patient_id)
-    return {p.id for p in patients if p.same_name and present[p.same_name] - {p.id}}
+    present: dict[tuple[str, str], set[int | None]] = defaultdict(set)
+    for patient_id, key, site in work.session.exec(here.distinct()):
+        present[site, key].add(patient_id)
+    return {p.id for p in patients if p.same_name and present[p.site, p.same_name] - {p.id}}
 
 
 _Row = TypeVar("_Row", Step, Check)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel import col, select
 
 from core import access, audit, wire
-from core.access import Actor
+from core.access import Actor, ActorKind
 from core.dicom.charset import charset_of, is_known
 from core.errors import Invalid, NotFound
 from core.model import Device, Heard, Site
@@ -70,7 +70,10 @@ def named(work: Work, aet: str) -> Device:
 def to_call(work: Work, actor: Actor, aet: str) -> wire.Device:
     """Return where a device is, for somebody who may have it called."""
     access.require(actor, Operation.ADMINISTER)
-    return shape(named(work, aet))
+    row = named(work, aet)
+    if actor.kind is ActorKind.PERSON and row.site != actor.site:
+        raise NotFound(f"no device is called '{aet}': see 'photopeakd device list'")
+    return shape(row)
 
 
 def known(work: Work, aet: str) -> Device | None:
@@ -83,10 +86,13 @@ def known(work: Work, aet: str) -> Device | None:
 
 
 def listing(work: Work, actor: Actor) -> list[wire.Device]:
-    """Return every device with when it was last heard."""
+    """Return the devices of the actor's site, every site's for the operator, with when each was last heard."""
     access.require(actor, Operation.FIND)
     heard_at = {row.aet: row.at for row in work.session.exec(select(Heard))}
-    return [shape(row, heard_at) for row in work.session.exec(select(Device).order_by(col(Device.aet)))]
+    found = select(Device).order_by(col(Device.aet))
+    if actor.kind is ActorKind.PERSON:
+        found = found.where(Device.site == actor.site)
+    return [shape(row, heard_at) for row in work.session.exec(found)]
 
 
 def shape(row: Device, heard_at: Mapping[str, datetime | None] | None = None) -> wire.Device:

@@ -68,7 +68,7 @@ def _named(work: Work, reference: str, site: str) -> list[int]:
         numbers.where(Identifier.normalised == numbering.normalised(reference)).distinct(),
         select(Exam.patient_id).where(Exam.site == site, Exam.accession == reference),
     ]
-    if reference.isdigit() and len(reference) < 18:  # noqa: PLR2004 - what a database integer holds
+    if reference.isdecimal() and len(reference) < 18:  # noqa: PLR2004 - what a database integer holds
         finders.append(select(Patient.id).where(Patient.site == site, Patient.id == int(reference)))
     for finder in finders:
         if found := [one for one in ask(finder).all() if one is not None]:
@@ -100,7 +100,9 @@ def find(work: Work, actor: Actor, query: str, limit: int = 20) -> list[wire.Pat
     found = select(Patient).where(Patient.site == actor.site, col(Patient.id).in_(with_term(term)))
     if access.reach(actor, Operation.FIND) is Extent.OWN:
         found = found.where(col(Patient.id).in_(select(Exam.patient_id).where(Exam.assigned_to == actor.name)))
-    rows = work.session.exec(found.order_by(col(Patient.changed_at).desc(), col(Patient.id)).limit(2 * limit)).all()
+    typed = col(Patient.number).in_((query.strip(), query.strip().upper())).desc()  # ever so many numbers may begin so
+    found = found.order_by(typed, col(Patient.changed_at).desc(), col(Patient.id))
+    rows = work.session.exec(found.limit(2 * limit)).all()
     survivors = dict.fromkeys(course.survivor_id(work, row.id) for row in rows)
     patients = [work.session.get_one(Patient, one) for one in survivors][:limit]
     patients.sort(key=lambda patient: patient.number.casefold() != query.strip().casefold())

@@ -158,3 +158,9 @@ def test_whoever_waits_for_news_wakes_at_a_commit(records: Records) -> None:
         woken.wait(0.05)
     thread.join()
     assert woken.is_set()
+
+
+def test_a_statement_that_fails_does_not_say_its_values(records: Records) -> None:
+    with pytest.raises(StatementError) as failed, records.writing() as work:
+        work.add(Site(code="MAIN", name="Zhang^Wei"))
+    assert "Zhang" not in str(failed.value)
