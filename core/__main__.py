@@ -15,6 +15,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +156,8 @@ def _staff_add(given: Settings, arguments: Arguments) -> None:
     hashed = staffing.hashed(sign_ins(given, records).hasher, password) if password is not None else None
     with records.writing() as work:
         staff = staffing.add(
-            work, operator(given), arguments.name, [Role(role) for role in arguments.role],
-            full_name=arguments.full_name, site=arguments.works_at, specialty=arguments.specialty,
+            work, replace(operator(given), site=arguments.works_at or given.site), arguments.name,
+            [Role(role) for role in arguments.role], full_name=arguments.full_name, specialty=arguments.specialty,
             password_hash=hashed, key=key,
         )  # fmt: skip
         shape = staffing.shape(staff)

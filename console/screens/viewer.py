@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
@@ -489,8 +488,9 @@ class Viewer(Page):
         if self._accession and self.desk.may(Operation.WRITE_REPORT):
             self.app.push_screen(ReportPage(self.desk, self._accession))
 
-    def on_resize(self, _event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Say the numbers anew where there is another width."""
+        super().on_resize()
         self._tell()
 
 

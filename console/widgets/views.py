@@ -28,7 +28,10 @@ class Views(Widget):
     """One line, the shown view marked by brackets as well as by its colour."""
 
     DEFAULT_CSS = """
-    Views { height: 1; background: $surface; color: $foreground; link-style: none; &:ansi { background: ansi_default; } }
+    Views {
+        height: 1; background: $surface; color: $foreground; link-style: none;
+        &:ansi { background: ansi_default; }
+    }
     """
 
     def __init__(self, views: Sequence[View], shown: str) -> None:

@@ -48,7 +48,7 @@ class Identifier(SQLModel, table=True):
 
 
 class PatientTerm(SQLModel, table=True):
-    """A normalised word a patient is found by, matched by prefix (names, pinyin, initials, numbers, phone, birth date)."""
+    """A normalised word a patient is found by, matched by prefix: name, pinyin, initials, number, phone, birth date."""
 
     __table_args__ = (Index("ix_patientterm_term", "term", "patient_id"),)
     id: int | None = Field(default=None, primary_key=True)

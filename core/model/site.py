@@ -10,7 +10,7 @@ class Site(SQLModel, table=True):
 
     code: str = Field(primary_key=True, max_length=16)
     name: str = ""
-    # numbering: {"patient_prefix", "accession_prefix"}; filing: {"ignore_zeros_and_hyphens": bool}
+    # under "filing": whether "ignore_zeros_and_hyphens" holds; under "numbering": the prefixes
     rules: dict[str, object] = document()
 
 

@@ -155,10 +155,10 @@ def _digest(token: str) -> str:
 
 
 def add(
-    work: Work, actor: Actor, username: str, roles: list[Role], *, full_name: str = "", site: str | None = None,
+    work: Work, actor: Actor, username: str, roles: list[Role], *, full_name: str = "",
     specialty: list[str] | None = None, password_hash: str | None = None, key: str | None = None,
 ) -> Staff:  # fmt: skip
-    """Add a member of staff, with a password's hash or a public key.
+    """Add a member of staff at the actor's site, with a password's hash or a public key.
 
     Raises
     ------
@@ -173,14 +173,14 @@ def add(
     if work.session.exec(select(Staff).where(Staff.username == username)).first():
         msg = f"{username} is on the staff list already: use 'staff role', 'staff passwd' or 'staff enable'"
         raise Refused(msg)
-    if work.session.get(Site, site or actor.site) is None:
-        msg = f"site {site} is not known: add it with 'photopeakd site add {site} NAME'"
+    if work.session.get(Site, actor.site) is None:
+        msg = f"site {actor.site} is not known: add it with 'photopeakd site add {actor.site} NAME'"
         raise NotFound(msg)
     if password_hash is None and key is None:
         msg = f"{username} needs a password or a key: give --password-stdin or --key FILE"
         raise Invalid(msg)
     staff = Staff(
-        site=site or actor.site, username=username, full_name=full_name or username, roles=sorted(set(roles)),
+        site=actor.site, username=username, full_name=full_name or username, roles=sorted(set(roles)),
         specialty=specialty or [], password_hash=password_hash, public_keys=[key] if key else [], created_at=work.now,
     )  # fmt: skip
     work.add(staff)

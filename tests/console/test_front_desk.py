@@ -13,7 +13,7 @@ from console.screens.dialogs import Choose, Read
 from console.screens.front_desk import FrontDesk
 from console.screens.patient import PatientPage
 from console.screens.registration import RegistrationPage
-from console.widgets.form import Form
+from console.widgets.form import Choice, Form
 from console.widgets.paged_list import PagedList
 from tests.console.conftest import PASSWORD, Department, opened, picture, until
 
@@ -70,7 +70,7 @@ async def test_one_form_registers_patient_visit_and_exam_and_hands_out_a_receipt
         await until(pilot, lambda: _values(pilot)["birth_date"] == "1961-03-04")
         assert _values(pilot)["sex"] in {"M", "F"}
         pilot.app.screen.query_one("#procedure").focus()
-        await until(pilot, lambda: len(pilot.app.screen.query_one("#procedure")._options) > 1)
+        await until(pilot, lambda: len(pilot.app.screen.query_one("#procedure", Choice)._options) > 1)
         await pilot.press(*"bone-w")
         assert _values(pilot)["procedure"] == "BONE-WB"
         await pilot.press("ctrl+s")

@@ -1,9 +1,8 @@
-"""the first tables."""
+"""The first tables."""
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
-
 
 import core.model.columns
 
