@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.types import Message
 
 from core import access
+from core.__main__ import without_values
 from core.access import Actor
 from core.api import events
 from core.api.events import Newsroom
@@ -77,3 +80,14 @@ def test_a_database_that_is_away_for_a_moment_does_not_end_the_news(records: Rec
     assert newsroom._thread.is_alive()
     newsroom.stop()
     newsroom._thread.join(5)
+
+
+def test_a_log_names_the_place_of_a_fault_and_not_its_text() -> None:
+    try:
+        int("Zhang^Wei")
+    except ValueError:
+        record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 1, "Exception in %s\n", ("app",), sys.exc_info())
+    assert without_values(record)
+    said = logging.Formatter("%(message)s").format(record)
+    assert "Zhang" not in said
+    assert said.startswith("Exception in app: ValueError in ")
