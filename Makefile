@@ -46,7 +46,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 test: $(READY)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint test
 
