@@ -19,6 +19,7 @@ from core.errors import Broken
 QUARANTINE = "quarantine"
 _INCOMING = ".incoming"
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+_REMEMBERED = 20_000
 
 
 class Store(Protocol):
@@ -58,6 +59,7 @@ class LocalStore:
         self.name = name
         self.root = root
         self._incoming = root / _INCOMING
+        self._synced: set[Path] = set()
         self._incoming.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
 
     def incoming(self) -> tuple[BinaryIO, Path]:
@@ -73,12 +75,18 @@ class LocalStore:
         os.link(temporary, final)
         for folder in (*changed, final.parent):
             _sync_folder(folder)
+        self._synced |= {folder for folder in (final.parent, *final.parent.parents) if folder.is_relative_to(self.root)}
 
     def _make_folders(self, folder: Path) -> list[Path]:
-        """Make a folder and those above it; return the ones that got a new entry."""
+        """Make a folder and those above it; return the ones that have, or may have, an entry not yet synced.
+
+        A folder made by a call that was cut short looks like any other: each is synced once by every process.
+        """
+        if len(self._synced) > _REMEMBERED or not folder.is_dir():
+            self._synced.clear()
         changed: list[Path] = []
         for each in reversed([folder, *folder.parents]):
-            if each.is_relative_to(self.root) and not each.is_dir():
+            if each.is_relative_to(self.root) and each not in self._synced:
                 each.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
                 changed.append(each.parent)
         return changed

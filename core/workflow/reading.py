@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from core import access, audit, course, wire
 from core.access import Actor
-from core.errors import Invalid, NotFound, Refused
+from core.errors import Forbidden, Invalid, NotFound, Refused
 from core.model import (
     Batch,
     CallToTechnologist,
@@ -205,15 +205,20 @@ def _let_go(work: Work, lease: Lease) -> None:
 
 
 def save_or_keep(records: Records, actor: Actor, reference: str, form: wire.SaveReport, desk: Desk) -> wire.Report:
-    """Save a draft; a write under an old fence is refused and its text kept, in a unit of work of its own."""
+    """Save a draft; a write under an old fence is refused and its text kept, in a unit of work of its own.
+
+    So is that of a writer whose right to the case was taken away while they wrote.
+    """
     try:
         with records.writing() as work:
             return save(work, actor, reference, form, desk)
-    except StaleFence:
+    except (StaleFence, Forbidden) as refused:
         with records.writing() as work:
-            exam = _exam(work, actor, reference, Operation.WRITE_REPORT)
-            _keep_aside(work, exam, actor.name, form.fence, dict(form.text))
-            audit.record(work, actor, "report.rejected_text", exam.accession, fence=form.fence)
+            exam = course.find_exam(work, reference, actor.site)
+            lease = work.session.get(Lease, exam.id)
+            if isinstance(refused, StaleFence) or (lease and (lease.holder, lease.fence) == (actor.name, form.fence)):
+                _keep_aside(work, exam, actor.name, form.fence, dict(form.text))
+                audit.record(work, actor, "report.rejected_text", exam.accession, fence=form.fence)
         raise
 
 

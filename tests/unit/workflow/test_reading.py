@@ -176,6 +176,31 @@ def test_a_late_write_is_refused_and_its_text_kept(room: ReadingRoom, department
     assert room.show(SUN).rejected == 1
 
 
+def test_words_written_while_the_right_to_the_case_was_taken_away_are_kept(
+    room: ReadingRoom, department: Department
+) -> None:
+    department.file_images()
+    _assign(department, READER.name)
+    fence = room.open(READER).fence
+    _assign(department, ZHAO.name)
+    with pytest.raises(Forbidden):
+        room.save(READER, fence, findings="words on the way")
+    assert [(one.by, one.text) for one in room.rejected(ZHAO)] == [(READER.name, {"findings": "words on the way"})]
+
+
+def test_a_stranger_to_the_case_leaves_nothing(room: ReadingRoom, department: Department) -> None:
+    department.file_images()
+    fence = room.open(ZHAO).fence
+    with pytest.raises(Forbidden):
+        room.save(READER, fence, findings="not mine")
+    assert room.rejected(ZHAO) == []
+
+
+def _assign(department: Department, name: str) -> None:
+    with department.records.writing() as work:
+        course.find_exam(work, "A1", "MAIN").assigned_to = name
+
+
 def test_a_fence_counts_only_with_its_holder(room: ReadingRoom, department: Department) -> None:
     department.file_images()
     fence = room.open(ZHAO).fence
