@@ -1,0 +1,119 @@
+"""Devices, staff, the day's counts, news, and the service itself."""
+
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel
+
+from core.vocabulary import (
+    Role,
+)
+from core.wire.shape import Shape
+
+
+class Device(Shape):
+    aet: str
+    host: str
+    port: int
+    modalities: list[str] = []
+    aliases: list[str] = []
+    pool: str = ""
+    tls: bool = False
+    charset: str = ""
+    enabled: bool = True
+    last_heard_at: AwareDatetime | None = None
+
+
+class Staff(Shape):
+    username: str
+    full_name: str
+    roles: list[Role]
+    specialty: list[str] = []
+    enabled: bool
+    site: str
+
+
+class Today(Shape):
+    """What the status line says: counts of the signed-in person's site."""
+
+    registered: int
+    waiting: int
+    on_camera: int
+    read: int
+    late: int
+    unfiled: int
+    conflicting: int
+    quarantined: int
+    consultations: int
+    next_consultation_at: AwareDatetime | None = None
+    to_read: int = 0  # of the person asking
+    images_changed: int = 0  # reports of the person asking whose images changed
+
+
+class Event(Shape):
+    seq: int
+    at: AwareDatetime
+    kind: str
+    subject: str
+    data: dict[str, Any]
+    site: str = ""
+
+
+class AuditEntry(Shape):
+    id: int
+    at: AwareDatetime
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    hash: str
+
+
+class Heard(Shape):
+    """An AE title that called; `device` names the registered device it is."""
+
+    aet: str
+    host: str
+    service: str
+    at: AwareDatetime | None
+    objects: int
+    device: str | None = None
+
+
+class Echoed(Shape):
+    aet: str
+    answered: bool
+
+
+class Archive(Shape):
+    """What the archive holds; `free_bytes` is None when its store does not say."""
+
+    patients: int
+    studies: int
+    series: int
+    images: int
+    quarantined: int
+    bytes: int
+    free_bytes: int | None
+
+
+class Part(Shape):
+    """One part of the service and whether it works."""
+
+    name: str
+    ready: bool
+    detail: str = ""
+
+
+class ServiceFacts(Shape):
+    parts: list[Part]
+    archive: Archive
+    heard: list[Heard]
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
