@@ -187,8 +187,10 @@ def find(work: Work, actor: Actor, query: str, limit: int = 10) -> dict[str, lis
 
 
 def today(work: Work, actor: Actor) -> wire.Today:
-    """Count the day of the actor's site; each count is one look at an index."""
+    """Count the day of the actor's site; each count is one look at an index. Outside readers: of their own cases."""
     access.require(actor, Operation.FIND, own=True)
+    if access.reach(actor, Operation.FIND) is Extent.OWN:
+        return _own_day(work, actor)
     midnight = _midnight(work, "today")
     arrived = _count(work, actor, col(Exam.state).in_(_WAITING), col(Exam.urgency_rank).in_(_RANKS),
                      Exam.queued_at >= midnight, col(Exam.arrived_at).is_not(None))  # fmt: skip
@@ -204,9 +206,20 @@ def today(work: Work, actor: Actor) -> wire.Today:
         late=_count(work, actor, is_late(work.now)), unfiled=by_state.get("unfiled", 0),
         conflicting=by_state.get("conflicting", 0), quarantined=work.session.exec(quarantined).one(),
         consultations=consultations, next_consultation_at=wire.local(upcoming) if upcoming else None,
-        to_read=_count(work, actor, Exam.assigned_to == actor.name, col(Exam.state).in_(_READABLE)),
-        images_changed=_images_changed(work, actor.name),
+        to_read=_to_read(work, actor), images_changed=_images_changed(work, actor.name),
     )  # fmt: skip
+
+
+def _own_day(work: Work, actor: Actor) -> wire.Today:
+    return wire.Today(
+        registered=0, waiting=0, on_camera=0, read=0, unfiled=0, conflicting=0, quarantined=0, consultations=0,
+        late=_count(work, actor, Exam.assigned_to == actor.name, is_late(work.now)),
+        to_read=_to_read(work, actor), images_changed=_images_changed(work, actor.name),
+    )  # fmt: skip
+
+
+def _to_read(work: Work, actor: Actor) -> int:
+    return _count(work, actor, Exam.assigned_to == actor.name, col(Exam.state).in_(_READABLE))
 
 
 def _count(work: Work, actor: Actor, *conditions: Any) -> int:  # noqa: ANN401 - conditions of SQLAlchemy's

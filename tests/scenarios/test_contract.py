@@ -149,3 +149,10 @@ def test_a_number_no_database_can_hold_is_refused(path: str, head: Person) -> No
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json().keys() == {"type", "title", "status", "detail"}
+
+
+def test_the_screens_without_a_terminal_say_so_and_end() -> None:
+    command = [sys.executable, "-m", "console"]
+    said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == "photopeak: the screens need a terminal; 'photopeak --help' says what needs none\n"
