@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -38,9 +38,17 @@ def served(folder: Path, exams: int) -> Iterator[str]:
     command = (*PHOTOPEAKD, "serve", "--json", *data)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as service:
         try:
-            yield "http://" + json.loads(service.stdout.readline() if service.stdout else "")["http"]
+            yield "http://" + json.loads("".join(_object(service.stdout)))["http"]
         finally:
             service.terminate()
+
+
+def _object(said: Iterable[str] | None) -> Iterator[str]:
+    """Yield the lines of the first JSON object."""
+    for line in said or ():
+        yield line
+        if line.rstrip() == "}":
+            return
 
 
 @contextmanager
@@ -76,7 +84,7 @@ def main() -> None:
 def _compare(small: Terminal, large: Terminal, many: int) -> None:
     doings = {
         "open department": ("1", "2"), "open late": ("2", "3"), "open latest": ("2", "4"),
-        "page down": ("", "pagedown"), "to the end": ("home", "end"), "to the top": ("end", "home"),
+        "page down": ("home", "pagedown"), "to the end": ("home", "end"), "to the top": ("end", "home"),
         "one down": ("", "down"),
     }  # fmt: skip
     for name, (before, key) in doings.items():
