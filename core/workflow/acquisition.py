@@ -163,9 +163,15 @@ def _kind_said(work: Work, exam: Exam, patient: Patient, text: str) -> str | Non
         return "birth date"
     if patient.phone and normalise_query(text) == normalise_query(patient.phone):
         return "phone"
+    if patient.name and _words(text) == _words(patient.name):
+        return "name"  # as it stands on the wristband, a temporary one with its number too
     registered = f"{patient.name}={patient.name_ideographic}"
     has_digits = any(character.isdigit() for character in text)
     return "name" if not has_digits and names_agree(text, registered) is Agreement.AGREE else None
+
+
+def _words(name: str) -> list[str]:
+    return sorted(normalise_identifier(word) for word in name.replace("^", " ").split())
 
 
 def demand_checks(work: Work, actor: Actor, exam: Exam, reason: str = "") -> None:

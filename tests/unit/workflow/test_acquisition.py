@@ -11,6 +11,7 @@ from core import course, wire
 from core.access import Actor
 from core.errors import Forbidden, Invalid, NotFound, Refused
 from core.model import Report
+from core.vocabulary import Identity
 from core.workflow import acquisition, patients, radiopharmacy, triage
 from tests.unit.workflow.front import ADMIN, CLERK, DOCTOR, HEAD, MORNING, NURSE, PHYSICIST, TECHNOLOGIST, Front
 
@@ -209,6 +210,15 @@ def test_anything_less_is_not_this_patient(front: Front, said: list[str]) -> Non
         act(front, "start", confirm=said)
     with pytest.raises(Refused, match=r"not this patient|not enough"):
         front.do(radiopharmacy.inject, TECHNOLOGIST, "A1", wire.Dose(confirm=said))
+
+
+def test_a_patient_nobody_knows_is_confirmed_by_the_wristband(front: Front) -> None:
+    unknown = front.patient(None, "", identity=Identity.TEMPORARY, birth_date=None, sex="")
+    front.exam("A2", "LUNG-PERF", patient=unknown.number)
+    wristband = [f"unknown {unknown.number}", unknown.number]
+    with pytest.raises(Refused, match="not this patient"):
+        act(front, "start", "A2", confirm=["UNKNOWN T999", unknown.number])
+    assert act(front, "start", "A2", confirm=wristband, reason="emergency").state == "in_progress"
 
 
 def test_a_merged_record_confirms_by_either_number(front: Front) -> None:
