@@ -32,7 +32,7 @@ from console.words import _
 from core.vocabulary import STEP_ENDED, ExamState, StepState
 
 _DAY = [state for state in ExamState if state not in {ExamState.CANCELLED, ExamState.NOT_DONE}]
-_GLANCE = 0.06  # seconds before the card is drawn: the cursor itself never waits for that
+_GLANCE = 0.12  # seconds before the card is drawn: the cursor itself never waits for that
 _MOST = 500  # exams of one day in one department
 _ANY = ""
 _BEFORE_START = {StepState.SCHEDULED, StepState.ARRIVED, StepState.INJECTED}

@@ -44,7 +44,7 @@ _COLUMNS = (
     Column("visit", "Visit", 11, priority=7),
 )
 _SHORT = 7  # cells a mark may take from a name
-_GLANCE = 0.06  # seconds before it is drawn beside the list: the cursor itself never waits for that
+_GLANCE = 0.12  # seconds before it is drawn beside the list: the cursor itself never waits for that
 _REST = 0.25  # seconds the cursor rests on an exam before its surroundings are asked for
 
 
