@@ -1,0 +1,10 @@
+"""the outbound queue and storage commitment."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply the change."""
