@@ -238,10 +238,15 @@ class Console(App[None]):
             return super().check_action(action, parameters)
         return action not in {one.action for one in commands.COMMANDS} | {"go"}
 
-    async def action_quit(self) -> None:
-        """Leave, keeping what was typed."""
+    def on_unmount(self) -> None:
+        """Hang up, whichever way the console is left."""
         if self._ear:
             self._ear.stop()
+        if self._client is not None:
+            self._client.close()
+
+    async def action_quit(self) -> None:
+        """Leave, keeping what was typed."""
         self._hang_up()
 
     def action_sign_out(self) -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +57,9 @@ class Client:
         self.server = server.rstrip("/")
         self.token = token
         self._http = httpx.Client(base_url=f"{self.server}/api/v1", timeout=30.0)
+        self._lock = threading.Lock()
+        self._calls, self._closed = 0, False  # calls under way; the last to end after `close` hangs up
+        self._stream: socket.socket | None = None
 
     def get(self, path: str, **query: Any) -> Any:  # noqa: ANN401 - JSON
         """Ask; queries that are None are left out."""
@@ -83,7 +89,8 @@ class Client:
 
     def _call(self, method: str, path: str, **how: Any) -> Any:  # noqa: ANN401 - JSON or bytes
         try:
-            answer = self._http.request(method, path, headers=self._headers(), **how)
+            with self._under_way():
+                answer = self._http.request(method, path, headers=self._headers(), **how)
         except httpx.HTTPError as error:
             raise ServiceAway(self.server, type(error).__name__) from error
         if answer.is_error:
@@ -100,18 +107,48 @@ class Client:
         query = {"after": after} if after is not None else {}
         quiet = httpx.Timeout(10.0, read=_STREAM_QUIET)
         try:
-            with self._http.stream("GET", "events", headers=self._headers(), params=query, timeout=quiet) as answer:
+            with (
+                self._under_way(),
+                self._http.stream("GET", "events", headers=self._headers(), params=query, timeout=quiet) as answer,
+            ):
                 if answer.is_error:
                     answer.read()
                     raise _refusal(answer)
-                yield from _parse(answer.iter_lines())
+                self._stream = answer.extensions["network_stream"].get_extra_info("socket")
+                if not self._closed:
+                    yield from _parse(answer.iter_lines())
         except httpx.HTTPError as error:
             raise ServiceAway(self.server, type(error).__name__) from error
         raise ServiceAway(self.server, "the stream ended")
 
+    def hush(self) -> None:
+        """End the stream of news, now, whichever thread reads it."""
+        if self._stream is not None:
+            with suppress(OSError):  # it has ended already
+                self._stream.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Hang up."""
-        self._http.close()
+        """Hang up: the stream of news ends now, calls under way when they are answered."""
+        with self._lock:
+            idle, self._closed = self._calls == 0, True
+        self.hush()
+        if idle:
+            self._http.close()
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise ServiceAway(self.server, "the console has hung up")
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+                last = self._closed and self._calls == 0
+            if last:
+                self._http.close()
 
 
 def _refusal(answer: httpx.Response) -> ServiceRefused:

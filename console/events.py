@@ -53,6 +53,7 @@ class Ear:
     def stop(self) -> None:
         """Hear nothing any more."""
         self._stopped.set()
+        self._client.hush()
 
     def _listen(self) -> None:
         wait = _FIRST_WAIT

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from console.client import Client
+from console.app import Console
+from console.client import Client, ServiceAway
 from console.screens.dialogs import Choose, Read
 from console.screens.front_desk import FrontDesk
 from console.screens.patient import PatientPage
@@ -143,3 +145,17 @@ async def test_a_change_made_elsewhere_appears_without_moving_the_cursor(
         await until(pilot, lambda: day.total == 4)
         assert day.chosen["accession"] == under_the_hand
         assert "Dan" in picture(pilot.app)
+
+
+async def test_a_console_that_is_left_hangs_up(department: Department, tmp_path: Path) -> None:
+    async with opened(department, "wang.li", tmp_path) as pilot:
+        app = pilot.app
+        assert isinstance(app, Console)
+        line, ear = app._client, app._ear
+        assert line is not None
+        assert ear is not None
+    ear._thread.join(5)
+    assert not ear._thread.is_alive()
+    assert line._http.is_closed
+    with pytest.raises(ServiceAway, match="hung up"):
+        line.get("session")
