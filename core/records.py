@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
 from core.errors import Broken
-from core.model import Event
+from core.model import Event, Job
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_MILLISECONDS = 30_000
@@ -47,6 +47,23 @@ class Work:
     def tell(self, site: str, kind: str, subject: str, **data: object) -> None:
         """Write news into the outbox: numbers and states, never a name."""
         self.session.add(Event(site=site, at=self.now, kind=kind, subject=subject, data=data))
+
+    def enqueue(
+        self, site: str, kind: str, payload: dict[str, object], *, lane: str = "", asked_by: str = "",
+        attempts: int = 5, due_at: datetime | None = None,
+    ) -> Job:  # fmt: skip
+        """Queue work in this transaction; `core.jobs` runs it once committed.
+
+        Jobs of one `lane` run one after the other, whichever process runs them; jobs without a lane side by side.
+        What fails through a peer or through us is tried again, `attempts` times in all.
+        """
+        job = Job(
+            site=site, kind=kind, lane=lane, arguments=payload, asked_by=asked_by, attempts_allowed=attempts,
+            queued_at=self.now, due_at=due_at or self.now,
+        )  # fmt: skip
+        self.add(job)
+        self.tell(site, "job", str(job.id), state=job.state, work=kind)
+        return job
 
 
 class Records:

@@ -142,6 +142,16 @@ class JobState(StrEnum):
     CANCELLED = auto()
 
 
+class DeliveryState(StrEnum):
+    """What became of one object sent out: taken or refused by the node, and answered for by it or not."""
+
+    WAITING = auto()
+    SENT = auto()
+    REFUSED = auto()
+    COMMITTED = auto()
+    NOT_COMMITTED = auto()
+
+
 _S, _E, _R, _C, _J = StepState, ExamState, ReportState, ConsultationState, JobState
 
 # Steps. Injection is no step: it marks one. A step that ran backwards was corrected by a person (`reopen`).
@@ -201,7 +211,16 @@ JOB_AFTER: dict[JobState, frozenset[JobState]] = {
     _J.CANCELLED: frozenset(),
 }
 
-State = TypeVar("State", StepState, ExamState, ReportState, ConsultationState, JobState)
+_D = DeliveryState
+DELIVERY_AFTER: dict[DeliveryState, frozenset[DeliveryState]] = {
+    _D.WAITING: frozenset({_D.SENT, _D.REFUSED}),
+    _D.REFUSED: frozenset({_D.WAITING}),
+    _D.SENT: frozenset({_D.COMMITTED, _D.NOT_COMMITTED}),
+    _D.NOT_COMMITTED: frozenset({_D.COMMITTED, _D.WAITING}),
+    _D.COMMITTED: frozenset(),
+}
+
+State = TypeVar("State", StepState, ExamState, ReportState, ConsultationState, JobState, DeliveryState)
 
 
 def may_follow(table: dict[State, frozenset[State]], now: State, then: State) -> bool:

@@ -19,8 +19,9 @@ from core.model.image import (
     Series,
     Study,
 )
-from core.model.job import Job
+from core.model.job import Delivery, Job
 from core.model.patient import Identifier, Patient, PatientMerge, PatientTerm, Visit
+from core.model.proof import Damage, Proof
 from core.model.report import CallToTechnologist, ImagesChanged, Lease, RejectedText, Report, ReportVersion
 from core.model.site import Serial, Site
 from core.model.staff import FormDraft, Session, Staff
@@ -35,6 +36,8 @@ __all__ = [
     "Check",
     "Consultation",
     "Correction",
+    "Damage",
+    "Delivery",
     "Device",
     "Event",
     "Exam",
@@ -51,6 +54,7 @@ __all__ = [
     "PatientTerm",
     "PerformedStep",
     "Procedure",
+    "Proof",
     "Quarantined",
     "Receipt",
     "RejectedText",

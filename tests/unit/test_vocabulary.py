@@ -10,6 +10,7 @@ from core import access
 from core.errors import Forbidden
 from core.vocabulary import (
     CONSULTATION_AFTER,
+    DELIVERY_AFTER,
     EXAM_AFTER,
     JOB_AFTER,
     OPERATION_TITLES,
@@ -17,6 +18,7 @@ from core.vocabulary import (
     RIGHTS,
     STEP_AFTER,
     ConsultationState,
+    DeliveryState,
     ExamState,
     Extent,
     JobState,
@@ -36,6 +38,7 @@ from core.vocabulary import (
         (ReportState, REPORT_AFTER),
         (ConsultationState, CONSULTATION_AFTER),
         (JobState, JOB_AFTER),
+        (DeliveryState, DELIVERY_AFTER),
     ],
 )
 def test_every_state_stands_in_its_table(states: type[StrEnum], table: dict[StrEnum, frozenset[StrEnum]]) -> None:
@@ -49,6 +52,7 @@ def test_every_state_but_the_first_can_be_reached() -> None:
         (ExamState.REGISTERED, EXAM_AFTER),
         (ConsultationState.REQUESTED, CONSULTATION_AFTER),
         (JobState.QUEUED, JOB_AFTER),
+        (DeliveryState.WAITING, DELIVERY_AFTER),
     ):
         assert frozenset().union(*table.values()) | {first} == set(table)
 
