@@ -181,7 +181,7 @@ class Service:
         return Services(
             who=partial(who_calls, records, self.settings.site),
             echo=partial(verification.echo, records),
-            store=partial(storage.store, keeper, self.reception.receive),
+            store=partial(storage.Buffered, keeper, self.reception.receive),
             find=partial(query_retrieve.find, records),
             find_worklist=partial(worklist.find, records),
             mpps_create=partial(procedure_step.create, records),

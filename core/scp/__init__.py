@@ -6,8 +6,10 @@ what `core.errors` has. `listener` alone knows the engine and turns answers and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
 from pydicom import Dataset
 
@@ -16,6 +18,7 @@ from core.access import device as device_actor
 from core.dicom import conformance
 from core.dicom.conformance import Role
 from core.dicom.information_models import Model
+from core.dimse.messages import Status
 from core.errors import Refused
 
 OFFERED: tuple[conformance.Service, ...] = (
@@ -50,20 +53,105 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A C-STORE request: its command's UIDs, and the dataset's bytes exactly as they came, without file meta."""
+class Announced:
+    """What a C-STORE request says it sends: the UIDs of its command and the transfer syntax of its context."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    dataset: bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A C-STORE status and what to tell with it."""
+    """A status and what to tell with it."""
 
     status: int
+    comment: str = ""
+
+
+class Sink(Protocol):
+    """One object being received; it never holds the whole of it.
+
+    The listener calls `write` for each piece in order, then `finish`; or `abandon` when the association broke off, the
+    object grew past its limit, or `write` raised. After `abandon` nothing more is called. All from one thread.
+    """
+
+    def write(self, piece: memoryview) -> None:
+        """Take the next bytes of the dataset (no file meta). The view is the socket's buffer: valid until this returns.
+
+        Raises
+        ------
+        CoreError
+            It cannot be taken; the rest is not delivered, and the sender gets the status that says so.
+        """
+
+    def finish(self) -> Answer:
+        """Make the object durable, then say what the sender is told; raises CoreError where it cannot be kept."""
+
+    def abandon(self) -> None:
+        """Forget what came; safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An object to send: where its dataset's bytes begin in its file (behind the file meta), and how many they are."""
+
+    sop_class: str
+    sop_uid: str
+    transfer_syntax: str
+    path: Path
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A known device that takes what a C-MOVE names."""
+
+    aet: str
+    host: str
+    port: int
+    tls: bool = False
+
+
+class Retrieving(Protocol):
+    """A running C-MOVE or C-GET as the loop in `retrieve` sees it: where it reports, and for C-GET where it sends."""
+
+    @property
+    def message_id(self) -> int:
+        """The Message ID of the request: the originator's, for the sub-operations of a C-MOVE."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the asker sent C-CANCEL, or left; looks at the socket without waiting."""
+
+    def accepted(self, sop_class: str) -> tuple[str, ...]:
+        """Return the transfer syntaxes the asker takes this class in on its own association (C-GET); maybe none."""
+
+    def send(self, outgoing: Outgoing, dataset: Iterable[bytes | memoryview] | None = None) -> Status:
+        """Send one object on the asker's own association (C-GET) and return what it said.
+
+        `dataset` replaces the bytes of the file (read ahead, or transcoded: then `outgoing` names the new syntax, one
+        of `accepted`). Raises PeerFailed when the asker is gone: let it pass.
+        """
+
+    def pending(self, remaining: int, completed: int, failed: int, warning: int) -> None:
+        """Tell the asker how far it is (FF00H), as often as the loop likes; raises PeerFailed when it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """How a C-MOVE or C-GET ended (PS3.4 C.4.2.1.5, C.4.3.1.4): the final status, its counts, and what failed.
+
+    `failed_uids` goes out as Failed SOP Instance UID List; `remaining` only with a cancel (FE00H).
+    """
+
+    status: int
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+    remaining: int = 0
+    failed_uids: tuple[str, ...] = ()
     comment: str = ""
 
 
@@ -73,19 +161,36 @@ class Duplicate(Refused):
 
 @dataclass(frozen=True)
 class Services:
-    """What the listener calls, each built by the composition root.
+    """What the listener calls, each built by the composition root; what is None is neither offered nor accepted.
 
-    `who` gets AE title and host. `find` gets the information model (PATIENT_ROOT or STUDY_ROOT); a Dataset it or
-    `find_worklist` yields is encoded as it is, with the Specific Character Set it names. `mpps_create` and `mpps_set`
-    get the SOP Instance UID of the performed step. A service that raises `Invalid`, `NotFound`, `Forbidden`,
-    `Duplicate`, another `Refused` or `Broken` is answered with the status that says so and its detail as Error Comment,
-    so details must name no patient.
+    A service that raises `Invalid`, `NotFound`, `Forbidden`, `Duplicate`, another `Refused` or `Broken` is answered
+    with the status that says so and its detail as Error Comment, so details must name no patient. Each is called from
+    the thread of its association; several run at once.
+
+    - `who` gets AE title and host.
+    - `store` begins an object; see `Sink`.
+    - `find` gets the keys, the information model (PATIENT_ROOT or STUDY_ROOT) and the transfer syntax of the context;
+      it yields identifiers encoded in that syntax. The first goes out at once, the others as they come, several in one
+      send; the iterator is closed early (GeneratorExit) at a C-CANCEL or when the asker is gone.
+    - `find_worklist` yields Datasets; each is encoded as it is, with the Specific Character Set it names.
+    - `move` gets the keys, the model and the Move Destination; it sends to the destination by `core.dimse` itself and
+      reports to `Retrieving`. `get` sends through `Retrieving`. Both answer how it ended; `NotFound` from `move` means
+      an unknown destination (A801H), `Invalid` keys that do not fit (A900H).
+    - `mpps_create` and `mpps_set` get the SOP Instance UID of the performed step.
+    - `commit` gets the Transaction UID and the action information of a storage commitment request (N-ACTION): it writes
+      down what was asked and answers later, on an association of its own.
+    - `committed` gets the event type (1 all kept, 2 some not) and the event information of a storage commitment another
+      node reports to us (N-EVENT-REPORT).
     """
 
     who: Callable[[str, str], Caller]
     echo: Callable[[Caller], None]
-    store: Callable[[Caller, Sent], Answer]
-    find: Callable[[Caller, Dataset, Model], Iterator[Dataset]]
+    store: Callable[[Caller, Announced], Sink]
+    find: Callable[[Caller, Dataset, Model, str], Iterator[bytes]]
     find_worklist: Callable[[Caller, Dataset], Iterator[Dataset]]
     mpps_create: Callable[[Caller, str, Dataset], None]
     mpps_set: Callable[[Caller, str, Dataset], None]
+    move: Callable[[Caller, Dataset, Model, str, Retrieving], Retrieved] | None = None
+    get: Callable[[Caller, Dataset, Model, Retrieving], Retrieved] | None = None
+    commit: Callable[[Caller, str, Dataset], None] | None = None
+    committed: Callable[[Caller, int, Dataset], None] | None = None

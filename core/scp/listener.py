@@ -24,9 +24,10 @@ from pynetdicom.sop_class import register_uid, uid_to_service_class
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from core.dicom import conformance
+from core.dicom.encoding import decoded
 from core.dicom.information_models import PATIENT_ROOT, STUDY_ROOT
 from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused, place_of
-from core.scp import OFFERED, Caller, Duplicate, Sent, Services
+from core.scp import OFFERED, Announced, Caller, Duplicate, Services
 
 log = logging.getLogger(__name__)
 
@@ -177,11 +178,13 @@ class _Handling:
     def _store(self, event: evt.Event) -> Dataset:
         request: Any = event.request
         try:
-            sent = Sent(
+            announced = Announced(
                 str(request.AffectedSOPClassUID or ""), str(request.AffectedSOPInstanceUID or ""),
-                str(event.context.transfer_syntax), request.DataSet.getvalue() if request.DataSet else b"",
+                str(event.context.transfer_syntax),
             )  # fmt: skip
-            answer = self._services.store(self._caller(event), sent)
+            sink = self._services.store(self._caller(event), announced)
+            sink.write(memoryview(request.DataSet.getvalue() if request.DataSet else b""))
+            answer = sink.finish()
         except Exception as error:  # noqa: BLE001 - an object must never end the association of the others
             return _said(*_status(error, _STORE_STATUS, "C-STORE"))
         return _said(answer.status, answer.comment)
@@ -202,7 +205,8 @@ class _Handling:
         model = _MODELS.get(str(request.AffectedSOPClassUID))
         if model is None:
             return self._services.find_worklist(caller, keys)
-        return self._services.find(caller, keys, model)
+        syntax = str(event.context.transfer_syntax)
+        return (decoded(each, syntax) for each in self._services.find(caller, keys, model, syntax))
 
     def _create(self, event: evt.Event) -> tuple[Dataset | int, Dataset | None]:
         request: Any = event.request

@@ -9,6 +9,7 @@ from pydicom import Dataset
 from core.archive import index
 from core.dicom import matching
 from core.dicom.answering import charset_asked, in_charset
+from core.dicom.encoding import encoded
 from core.dicom.information_models import Model
 from core.errors import Invalid
 from core.records import Records
@@ -16,7 +17,7 @@ from core.scp import Caller
 from core.workflow import devices
 
 
-def find(records: Records, caller: Caller, keys: Dataset, model: Model) -> Iterator[Dataset]:
+def find(records: Records, caller: Caller, keys: Dataset, model: Model, transfer_syntax: str) -> Iterator[bytes]:
     """Yield what answers a query, in an order that stays the same, each answer in letters the caller can show.
 
     Raises
@@ -33,4 +34,4 @@ def find(records: Records, caller: Caller, keys: Dataset, model: Model) -> Itera
     asked, shown = charset_asked(keys), device.charset if device else ""
     with records.reading() as work:
         for answer in index.find(work, keys, model, caller.site):
-            yield in_charset(answer, asked, shown)
+            yield encoded(in_charset(answer, asked, shown), transfer_syntax)
