@@ -1,6 +1,7 @@
 """Proves that every object ever acknowledged is present and intact.
 
-What was acknowledged stands in the receipts, which outlive the index: an object the index lost is a fault too.
+What was acknowledged stands in the receipts, which outlive the index: an object the index lost is a fault too. All of it
+is looked at in pages, each of which says where the next begins, so that a long proof can stop and go on.
 """
 
 from __future__ import annotations
@@ -8,17 +9,33 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum, auto
 from pathlib import Path
 
 from sqlalchemy import and_
 from sqlmodel import col, func, select
 
-from core.archive.stores import Store
+from core.archive.stores import QUARANTINE, Store
 from core.model import Image, Quarantined, Receipt
 from core.records import Work
 
 _PIECE = 1 << 20
-_AT_ONCE = 1000
+_AT_ONCE = 500
+
+
+class Stage(StrEnum):
+    """What is looked at, in this order."""
+
+    IMAGES = auto()
+    APART = auto()
+    RECEIPTS = auto()
+
+
+STAGE_AFTER: dict[Stage, Stage | None] = {
+    Stage.IMAGES: Stage.APART,
+    Stage.APART: Stage.RECEIPTS,
+    Stage.RECEIPTS: None,
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,18 @@ class Acknowledged:
     path: str
     size: int
     sha256: str
+    site: str = field(default="", kw_only=True)
+    store: str = field(default="", kw_only=True)
     indexed: bool = field(default=True, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some objects of a stage: `rows` were looked through, the last of them `last`."""
+
+    objects: list[Acknowledged]
+    rows: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -41,20 +69,49 @@ class Fault:
     fault: str
 
 
-def acknowledged(work: Work) -> list[Acknowledged]:
-    """Return all that must be there: images, objects kept apart, and receipts whose object has no row any more."""
-    images = select(Image.sop_uid, Image.path, Image.size, Image.sha256)
-    apart = select(Quarantined.sop_uid, Quarantined.path, Quarantined.size, Quarantined.sha256)
-    found = [Acknowledged(*row) for rows in (images, apart) for row in work.session.exec(rows).yield_per(_AT_ONCE)]
-    return found + [Acknowledged(*row, indexed=False) for row in _lost(work)]
+def page(work: Work, stage: Stage, after: int, at_once: int = _AT_ONCE) -> Page | None:
+    """Return what stands behind the row `after` of a stage; None when that was the last."""
+    if stage is Stage.RECEIPTS:
+        return _receipts_page(work, after, at_once)
+    table = Image if stage is Stage.IMAGES else Quarantined
+    found = select(table.id, table.sop_uid, table.path, table.size, table.sha256, table.site, table.store)
+    rows = work.session.exec(found.where(col(table.id) > after).order_by(col(table.id)).limit(at_once)).all()
+    objects = [Acknowledged(*row[1:5], site=row[5], store=row[6]) for row in rows]
+    return Page(objects, len(rows), rows[-1][0] or 0) if rows else None
 
 
-def _lost(work: Work) -> Iterable[tuple[str, str, int, str]]:
-    same_image = and_(col(Image.sop_uid) == Receipt.sop_uid, col(Image.sha256) == Receipt.sha256)
-    same_apart = and_(col(Quarantined.sop_uid) == Receipt.sop_uid, col(Quarantined.sha256) == Receipt.sha256)
-    lost = select(Receipt.sop_uid, Receipt.path, Receipt.size, Receipt.sha256).distinct()
+def _receipts_page(work: Work, after: int, at_once: int) -> Page | None:
+    """Return the objects among some receipts that have no row any more."""
+    some = select(Receipt.id).where(col(Receipt.id) > after).order_by(col(Receipt.id)).limit(10 * at_once).subquery()
+    rows, last = work.session.exec(select(func.count(), func.max(some.c.id)).select_from(some)).one()
+    if not rows:
+        return None
+    same_image = and_(
+        col(Image.site) == Receipt.site, col(Image.sop_uid) == Receipt.sop_uid, col(Image.sha256) == Receipt.sha256
+    )
+    same_apart = and_(
+        col(Quarantined.site) == Receipt.site, col(Quarantined.sop_uid) == Receipt.sop_uid,
+        col(Quarantined.sha256) == Receipt.sha256,
+    )  # fmt: skip
+    lost = select(Receipt.sop_uid, Receipt.path, Receipt.size, Receipt.sha256, Receipt.site, Receipt.store).distinct()
     lost = lost.outerjoin(Image, same_image).outerjoin(Quarantined, same_apart)
-    return work.session.exec(lost.where(col(Image.id).is_(None), col(Quarantined.id).is_(None)))
+    lost = lost.where(col(Image.id).is_(None), col(Quarantined.id).is_(None))
+    found = work.session.exec(lost.where(col(Receipt.id) > after, col(Receipt.id) <= last))
+    return Page([Acknowledged(*row[:4], site=row[4], store=row[5], indexed=False) for row in found], rows, last)
+
+
+def acknowledged(work: Work) -> Iterator[Acknowledged]:
+    """Yield all that must be there: images, objects kept apart, and receipts whose object has no row any more."""
+    for stage in Stage:
+        after: int | None = 0
+        while after is not None and (found := page(work, stage, after)):
+            yield from found.objects
+            after = found.last
+
+
+def rows_of(work: Work) -> int:
+    """Return how many rows a proof looks through."""
+    return sum(work.session.exec(select(func.count()).select_from(t)).one() for t in (Image, Quarantined, Receipt))
 
 
 def receipts(work: Work) -> int:
@@ -62,17 +119,42 @@ def receipts(work: Work) -> int:
     return work.session.exec(select(func.count()).select_from(Receipt)).one()
 
 
+def again(work: Work, site: str, sop_uid: str, path: str) -> Acknowledged | None:
+    """Read an object's row anew: it may have been moved or mended since; None when it has no row any more."""
+    rows = []
+    for table in (Image, Quarantined):
+        found = select(table.sop_uid, table.path, table.size, table.sha256, table.site, table.store)
+        rows += work.session.exec(found.where(table.sop_uid == sop_uid, table.site == site)).all()
+    rows.sort(key=lambda row: row[1] != path)
+    if not rows or (rows[0][1] != path and path.startswith(QUARANTINE)):
+        return None
+    return Acknowledged(*rows[0][:4], site=rows[0][4], store=rows[0][5])
+
+
 def faults_of(store: Store, one: Acknowledged, *, deep: bool) -> Iterator[Fault]:
     """Look at one object: its presence and size, and with `deep` at every byte."""
+    for fault in _faults(store, one, deep=deep):
+        yield Fault(one.sop_uid, one.path, fault)
+
+
+def _faults(store: Store, one: Acknowledged, *, deep: bool) -> Iterable[str]:
     if not one.indexed:
-        yield Fault(one.sop_uid, one.path, "acknowledged, but not in the index: run 'photopeakd reindex'")
+        yield "acknowledged, but not in the index: run 'photopeakd reindex'"
     size = store.size(one.path)
     if size is None:
-        yield Fault(one.sop_uid, one.path, "its file is missing")
+        yield "its file is missing"
     elif size != one.size:
-        yield Fault(one.sop_uid, one.path, f"its file has {size} bytes instead of {one.size}")
-    elif deep and sha256_of(store.local(one.path)) != one.sha256:
-        yield Fault(one.sop_uid, one.path, "its file has other bytes than those received")
+        yield f"its file has {size} bytes instead of {one.size}"
+    elif deep:
+        yield from _changed(store.local(one.path), one.sha256)
+
+
+def _changed(path: Path, sha256: str) -> Iterable[str]:
+    try:
+        if sha256_of(path) != sha256:
+            yield "its file has other bytes than those received"
+    except OSError as error:
+        yield f"its file cannot be read ({error.strerror})"
 
 
 def sha256_of(path: Path) -> str:

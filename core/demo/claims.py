@@ -117,7 +117,7 @@ def _reports(day: Day) -> Iterator[Claim]:
 def _proof(day: Day) -> Iterator[Claim]:
     service = day.department.service
     with service.records.reading() as work:
-        objects, broken = proof.acknowledged(work), audit.broken_link(work)
+        objects, broken = list(proof.acknowledged(work)), audit.broken_link(work)
     faults = [fault for one in objects for fault in proof.faults_of(service.keeper.store, one, deep=True)]
     yield Claim(f"faults in {len(objects)} acknowledged objects, every byte read", 0, len(faults))
     yield Claim("breaks in the audit trail", 0, int(broken is not None))

@@ -60,9 +60,9 @@ class Series(SQLModel, table=True):
 class Image(SQLModel, table=True):
     """One stored object: where its bytes are, what they hash to, and how it counts."""
 
-    __table_args__ = (Index("ix_image_batch", "batch_id", "counted"),)
+    __table_args__ = (Index("ix_image_batch", "batch_id", "counted"), Index("ix_image_held", "site", "size"),)
     id: int | None = Field(default=None, primary_key=True)
-    site: str = site_code()
+    site: str = site_code(index=False)
     series_id: int = Field(foreign_key="series.id", index=True)
     batch_id: int = Field(foreign_key="batch.id")
     sop_uid: str = Field(max_length=64, unique=True)
