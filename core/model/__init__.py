@@ -4,6 +4,7 @@ Rows are plain: foreign keys without relationships, and nothing lazy leaves a un
 """
 
 from core.model.consultation import Consultation, Opinion
+from core.model.conversion import Conversion, Examination
 from core.model.device import Device, Heard
 from core.model.dose import Administration, AdministrationStep
 from core.model.event import AuditEntry, Event
@@ -35,12 +36,14 @@ __all__ = [
     "CallToTechnologist",
     "Check",
     "Consultation",
+    "Conversion",
     "Correction",
     "Damage",
     "Delivery",
     "Device",
     "Event",
     "Exam",
+    "Examination",
     "FormDraft",
     "Heard",
     "Identifier",
