@@ -1,0 +1,253 @@
+"""Keeps objects: stages what comes, gives it its final name and its rows, sweeps what a crash left."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlmodel import select
+
+from core.archive import proof
+from core.archive.keeper import staged as staging
+from core.archive.keeper.file_meta import file_meta, missing_meta, source
+from core.archive.keeper.rows import acknowledge, batch_of, image_row, index_rows, quarantined_row
+from core.archive.keeper.staged import Staged, no_room
+from core.archive.stores import Store
+from core.dicom import objects
+from core.errors import Broken, Refused
+from core.model import Batch, Image, Quarantined
+from core.records import Work
+
+STORED, KEPT_APART = 0x0000, 0xB000
+_PIECE = 1 << 20
+_GRACE = timedelta(hours=1)
+
+
+class Outcome(Enum):
+    """What became of an object."""
+
+    STORED = auto()
+    ALREADY = auto()
+    QUARANTINED = auto()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An object that has its rows: the image, and the batch it came into; both absent when it is kept apart."""
+
+    outcome: Outcome
+    image: Image | None = None
+    batch: Batch | None = None
+
+    @property
+    def status(self) -> int:
+        """The C-STORE status that says so."""
+        return KEPT_APART if self.outcome is Outcome.QUARANTINED else STORED
+
+
+class Keeper:
+    """Keeps objects in a store, and their rows in the unit of work it is given."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    # -- taking in: the bytes ----------------------------------------------------------------------------------------
+
+    def stage(self, dataset: bytes | memoryview, announced: tuple[str, str, str], aet: str) -> Staged:
+        """Write and read a dataset as it came over the network.
+
+        Parameters
+        ----------
+        dataset
+            Its bytes, without file meta.
+        announced
+            SOP Class, SOP Instance and transfer syntax UID of the command and its presentation context.
+        aet
+            The AE title of the sender.
+
+        Raises
+        ------
+        Unreadable
+            It is broken off, or lacks what tells it from others.
+        Mismatch
+            Its UIDs are not the announced ones.
+        NoRoom
+            The store does not take it.
+        """
+        meta = file_meta(*announced, aet)
+        digest = hashlib.sha256(meta)
+        digest.update(dataset)
+        temporary = self._write(iter((meta, dataset)))
+        return self._read(temporary, digest.hexdigest(), hashlib.sha256(dataset).hexdigest(), aet, announced[:2])
+
+    def stage_file(self, source: Path, aet: str = "") -> Staged:
+        """Copy and read a file; one that is no standard DICOM file gets the file meta it lacks.
+
+        Raises
+        ------
+        Unreadable
+            It is no DICOM object.
+        NoRoom
+            The store does not take it.
+        """
+        header = objects.read_header(source)
+        with source.open("rb") as file:
+            meta = missing_meta(file, header, source)
+            digest = hashlib.sha256(meta)
+            temporary = self._write(_pieces(meta, file, digest))
+        return self._read(temporary, digest.hexdigest(), objects.content_digest(temporary), aet, None)
+
+    def _write(self, pieces: Iterator[bytes | memoryview]) -> Path:
+        """Write a temporary file and sync it."""
+        try:
+            file, temporary = self.store.incoming()
+        except OSError as error:
+            raise no_room(error) from error
+        try:
+            with file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise no_room(error) from error
+        return temporary
+
+    def _read(
+        self, temporary: Path, sha256: str, content_sha256: str, aet: str, announced: tuple[str, str] | None
+    ) -> Staged:
+        try:
+            return staging.read(temporary, sha256, content_sha256, aet, announced)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    # -- taking in: the rows -----------------------------------------------------------------------------------------
+
+    def keep(self, work: Work, staged: Staged, site: str) -> Kept:
+        """Give a staged object its final name and its rows.
+
+        The same object again changes nothing but is acknowledged anew; another one under its UID is kept apart.
+        """
+        there = work.session.exec(select(Image).where(Image.sop_uid == staged.identity.sop_instance_uid)).first()
+        if there is None:
+            return self._keep_new(work, staged, site)
+        if self._same(there, staged):
+            self._make_whole(there, staged)
+            acknowledge(work, there, staged, site, STORED)
+            return Kept(Outcome.ALREADY, there, work.session.get(Batch, there.batch_id))
+        return self._keep_apart(work, staged, site)
+
+    def _same(self, there: Image, staged: Staged) -> bool:
+        if there.content_sha256 == staged.content_sha256 and there.transfer_syntax == staged.syntax:
+            return True
+        if there.transfer_syntax == staged.syntax:
+            return False
+        return objects.same_elements(self.store.local(there.path), staged.temporary)
+
+    def _make_whole(self, there: Image, staged: Staged) -> None:
+        """Put an object's file back where it is gone or cut short: nothing is acknowledged that is not there."""
+        if self.store.size(there.path) == there.size:
+            return
+        if staged.sha256 != there.sha256:
+            raise Broken(f"the file of object {there.sop_uid} is damaged here: keep it, and run 'photopeakd verify'")
+        self.store.remove(there.path)
+        self._place(staged, there.path)
+
+    def _keep_new(self, work: Work, staged: Staged, site: str) -> Kept:
+        path = self._place(staged, *staged.paths)
+        series = index_rows(work, staged, site)
+        batch = batch_of(work, staged, site)
+        image = image_row(staged, site, self.store.name, path)
+        image.series_id, image.batch_id = series.id or 0, batch.id or 0
+        work.add(image)
+        batch.received += 1
+        batch.last_at = work.now
+        work.session.add(batch)
+        acknowledge(work, image, staged, site, STORED)
+        return Kept(Outcome.STORED, image, batch)
+
+    def _keep_apart(self, work: Work, staged: Staged, site: str) -> Kept:
+        found = select(Quarantined).where(Quarantined.content_sha256 == staged.content_sha256)
+        apart = work.session.exec(found).first()
+        if apart is None:
+            path = self._place(staged, staged.quarantine_path)
+            apart = quarantined_row(staged, site, self.store.name, path, work.now)
+            work.add(apart)
+        acknowledge(work, apart, staged, site, KEPT_APART)
+        return Kept(Outcome.QUARANTINED)
+
+    def _place(self, staged: Staged, *paths: str) -> str:
+        """Give the file the first of `paths` that is free; at the last, what lies there never got a row."""
+        try:
+            for path in paths[:-1]:
+                try:
+                    self.store.place(staged.temporary, path)
+                except FileExistsError:
+                    continue
+                return path
+            self.store.remove(paths[-1])
+            self.store.place(staged.temporary, paths[-1])
+        except OSError as error:
+            raise no_room(error) from error
+        return paths[-1]
+
+    def forget(self, staged: Staged) -> None:
+        """Let go of the temporary name, once the rows are committed or nothing was kept."""
+        staged.temporary.unlink(missing_ok=True)
+
+    def sweep(self, work: Work, grace: timedelta = _GRACE) -> int:
+        """Remove what a crash left behind and nobody was told is kept; return how many files that were."""
+        removed = 0
+        for temporary in self.store.leftovers():
+            if datetime.fromtimestamp(temporary.stat().st_mtime, UTC) > work.now - grace:
+                continue
+            removed += self._sweep(work, temporary)
+        return removed
+
+    def _sweep(self, work: Work, temporary: Path) -> bool:
+        """Remove a leftover, and its final name where no row has it."""
+        try:
+            staged = staging.read(temporary, "", objects.content_digest(temporary), "", None)
+        except Refused:
+            temporary.unlink(missing_ok=True)
+            return True
+        uid, known = staged.identity.sop_instance_uid, set[str]()
+        for table in (Image, Quarantined):
+            known |= set(work.session.exec(select(table.path).where(table.sop_uid == uid)))
+        for path in {*staged.paths, staged.quarantine_path} - known:
+            place = self.store.local(path)
+            if place.exists() and place.samefile(temporary):
+                self.store.remove(path)
+        temporary.unlink(missing_ok=True)
+        return True
+
+    def read_back(self, path: str) -> Staged:
+        """Read a file that lies in the store, as if it had just come; for rebuilding the rows."""
+        place = self.store.local(path)
+        return staging.read(place, proof.sha256_of(place), objects.content_digest(place), source(place), None)
+
+    # -- giving out --------------------------------------------------------------------------------------------------
+
+    def local(self, kept: Image | Quarantined) -> Path:
+        """Return where an object can be read on this machine; raises Broken when its file is gone."""
+        place = self.store.local(kept.path)
+        if not place.is_file():
+            raise Broken(
+                f"the file of object {kept.sop_uid} is missing from store {kept.store}: run 'photopeakd verify'"
+            )
+        return place
+
+
+def _pieces(meta: bytes, file: BinaryIO, digest: hashlib._Hash) -> Iterator[bytes]:
+    yield meta
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+        yield piece

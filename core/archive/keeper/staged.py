@@ -1,0 +1,191 @@
+"""An object written and read, but known to nobody yet: what it says of itself, and whether it is whole.
+
+Nothing of a received dataset is changed or believed unread; what breaks off or cannot be told from others is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pydicom
+from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from core.archive.stores import QUARANTINE
+from core.dicom import frames, objects
+from core.dicom.charset import decode_name
+from core.dicom.objects import SentIdentity
+from core.errors import Broken, Refused
+
+_PIECE = 1 << 20
+_LARGEST_INFLATED = 1 << 31
+_ENDS = (b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\xdd")  # sequence delimiters (PS3.5 7.5), little and big endian
+_UNDEFINED = 0xFFFFFFFF  # PS3.5 7.1.3
+_NO_LENGTH = b"\0\0\0\0"
+_TAIL = 64
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
+
+
+class Unreadable(Refused):
+    """An object that cannot be understood, and so not be kept."""
+
+
+class Mismatch(Refused):
+    """An object that is not the one its command announced."""
+
+
+class NoRoom(Broken):
+    """The store does not take the object."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """An object written and read, but known to nobody yet."""
+
+    temporary: Path
+    size: int
+    sha256: str
+    content_sha256: str
+    identity: SentIdentity
+    identity_key: str
+    study_date: str
+    study_time: str
+    series_date: str
+    series_time: str
+    referrer: str
+    frames: int
+    due_frames: int | None
+    counted: bool
+    received_at: datetime
+    aet: str = ""
+
+    @property
+    def syntax(self) -> str:
+        """The transfer syntax it is in."""
+        return self.identity.transfer_syntax_uid
+
+    @property
+    def path(self) -> str:
+        """Where it belongs: day received, patient number, study, series, object."""
+        said = self.identity
+        number = objects.safe_component(said.patient_id) if said.patient_id else "unknown"
+        uids = (said.study_instance_uid or "unknown", said.series_instance_uid or "unknown", said.sop_instance_uid)
+        return "/".join((f"{self.received_at:%Y/%m/%d}", number, *uids)) + ".dcm"
+
+    @property
+    def paths(self) -> tuple[str, str]:
+        """Its path, and the one it takes where something that never got a row lies there."""
+        return self.path, f"{self.path[:-4]}.{self.content_sha256[:12]}.dcm"
+
+    @property
+    def quarantine_path(self) -> str:
+        """Where it lies apart when its UID is another object's."""
+        return f"{QUARANTINE}/{self.paths[1]}"
+
+
+def read(temporary: Path, sha256: str, content_sha256: str, aet: str, announced: tuple[str, str] | None) -> Staged:
+    """Read a written file and refuse what cannot be kept."""
+    dataset = _whole(temporary)
+    said = objects.identity_of(dataset)
+    if not said.sop_class_uid or not said.sop_instance_uid:
+        raise Unreadable("the object has no usable SOP Class or Instance UID")
+    if "Rows" in dataset and not any(keyword in dataset for keyword in _PIXELS):
+        raise Unreadable("the image breaks off before its pixel data: send it again")
+    if announced is not None and announced != (said.sop_class_uid, said.sop_instance_uid):
+        raise Mismatch("the UIDs of dataset and command differ")
+    count = frames.frames_received(dataset)
+    written = temporary.stat()
+    return Staged(
+        temporary=temporary, size=written.st_size, sha256=sha256, content_sha256=content_sha256, identity=said,
+        identity_key=objects.identity_key(said), study_date=_date(dataset, "StudyDate"),
+        study_time=_time(dataset, "StudyTime"), series_date=_date(dataset, "SeriesDate"),
+        series_time=_time(dataset, "SeriesTime"), referrer=_name(dataset, "ReferringPhysicianName", said),
+        frames=count.frames, due_frames=count.expected_by_vectors, counted=frames.is_original(dataset),
+        received_at=datetime.fromtimestamp(written.st_mtime, UTC), aet=aet,
+    )  # fmt: skip
+
+
+def _whole(path: Path) -> Dataset:
+    """Read every element of a file, and refuse one that breaks off."""
+    try:
+        dataset = pydicom.dcmread(path, force=True)
+        deflated = dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+        whole = _inflates(path) if deflated else _ends_well(dataset, path)
+    except Exception as error:  # pydicom raises anything on broken bytes, and any of it means this
+        raise Unreadable(f"the object cannot be read ({type(error).__name__})") from error
+    if not whole:
+        raise Unreadable("the object breaks off: send it again")
+    return dataset
+
+
+def _ends_well(dataset: Dataset, path: Path) -> bool:
+    """Whether the last element ends where the file does; zeros may follow it."""
+    tags = list(dataset.keys())
+    if not tags:
+        return False
+    last, size = dataset.get_item(tags[-1]), path.stat().st_size
+    with path.open("rb") as file:
+        end = _end(last)
+        if end is not None:
+            file.seek(min(end, size))
+            return end <= size and not file.read(_PIECE).strip(b"\0")
+        file.seek(-min(size, _TAIL), os.SEEK_END)
+        tail = file.read()
+    stripped = tail.rstrip(b"\0")
+    return stripped.endswith(_ENDS) and len(tail) - len(stripped) >= len(_NO_LENGTH)
+
+
+def _end(last: RawDataElement | DataElement) -> int | None:
+    """Where an element ends; None where a delimiter says so."""
+    if isinstance(last, RawDataElement):
+        return None if last.length == _UNDEFINED else last.value_tell + last.length
+    return (last.file_tell or 0) if last.is_empty and not last.is_undefined_length else None
+
+
+def _inflates(path: Path) -> bool:
+    """Whether a deflated dataset is complete and of a size one can bear."""
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    with path.open("rb") as file:
+        file.seek(objects.dataset_offset(path))
+        while piece := file.read(_PIECE):
+            while piece and not inflater.eof and size < _LARGEST_INFLATED:
+                size += len(inflater.decompress(piece, _PIECE))
+                piece = inflater.unconsumed_tail
+    return inflater.eof and size < _LARGEST_INFLATED
+
+
+def _raw(dataset: Dataset, keyword: str) -> bytes:
+    try:
+        value = dataset.get_item(keyword).value if keyword in dataset else b""
+    except Exception:  # noqa: BLE001 - as objects does: what cannot be read is empty
+        return b""
+    value = getattr(value, "original_string", value)
+    return value if isinstance(value, bytes) else str(value or "").encode()
+
+
+def _date(dataset: Dataset, keyword: str) -> str:
+    digits = _raw(dataset, keyword).decode("latin-1").strip(" \0").replace(".", "").replace("-", "")
+    return digits if len(digits) == len("YYYYMMDD") and digits.isascii() and digits.isdigit() else ""
+
+
+def _time(dataset: Dataset, keyword: str) -> str:
+    text = _raw(dataset, keyword).decode("latin-1").strip(" \0").replace(":", "")[:16]
+    return text if text.isascii() and text.replace(".", "", 1).isdigit() else ""
+
+
+def _name(dataset: Dataset, keyword: str, said: SentIdentity) -> str:
+    return decode_name(_raw(dataset, keyword)[: objects.LONGEST_TEXT], said.charset).text
+
+
+def no_room(error: OSError) -> NoRoom:
+    """Say why the store did not take an object."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return NoRoom(
+        "the archive's disk is full: make room" if full else f"the archive cannot be written ({error.strerror})"
+    )
