@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
 
@@ -53,3 +54,16 @@ def listing() -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
 def site_code(*, index: bool = True) -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
     """Return the field naming the institution a row belongs to; no index where others begin with it."""
     return Field(foreign_key="site.code", index=index, max_length=16)
+
+
+def name_group(position: int) -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
+    """Return the field of one group of a row's `name` (PS3.5 6.2.1), case folded when written; None where it has none.
+
+    Searched by prefix: SQLite and PostgreSQL fold letters differently, and Chinese names stand in the second group.
+    """
+
+    def folded(context: DefaultExecutionContext) -> str | None:
+        groups = str(context.get_current_parameters().get("name") or "").casefold().split("=")
+        return groups[position] or None if position < len(groups) else None
+
+    return Field(default=None, sa_column_kwargs={"default": folded})

@@ -6,36 +6,53 @@ receipts cannot, and are keyed by UIDs so that a rebuilt index finds them again.
 
 from datetime import datetime
 
+from sqlalchemy import text
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
-from core.model.columns import document, listing, moment, site_code, when
+from core.model.columns import document, listing, moment, name_group, site_code, when
+
+_MOVED = "tier <> 'online'"
 
 
 class SentPatient(SQLModel, table=True):
     """A patient exactly as objects name them; apart from the registered patient."""
 
-    __table_args__ = (UniqueConstraint("site", "identity_key"),)
+    __table_args__ = (
+        UniqueConstraint("site", "identity_key"),
+        Index("ix_sentpatient_number", "site", "patient_number"),
+        Index("ix_sentpatient_alphabetic", "site", "alphabetic"),
+        Index("ix_sentpatient_ideographic", "site", "ideographic"),
+        Index("ix_sentpatient_phonetic", "site", "phonetic"),
+    )
     id: int | None = Field(default=None, primary_key=True)
-    site: str = site_code()
+    site: str = site_code(index=False)
     identity_key: str = Field(max_length=64)
-    patient_number: str = Field(default="", max_length=64, index=True)
+    patient_number: str = Field(default="", max_length=64)
     issuer: str = ""
-    name: str = Field(default="", index=True)
+    name: str = ""
     birth_date: str = Field(default="", max_length=8)
     sex: str = Field(default="", max_length=16)
+    alphabetic: str | None = name_group(0)
+    ideographic: str | None = name_group(1)
+    phonetic: str | None = name_group(2)
 
 
 class Study(SQLModel, table=True):
     """A study under one identity as sent."""
 
-    __table_args__ = (UniqueConstraint("sent_patient_id", "uid"),)
+    __table_args__ = (
+        UniqueConstraint("sent_patient_id", "uid"),
+        Index("ix_study_date", "site", "date", "time", "uid"),
+        Index("ix_study_uid", "site", "uid"),
+        Index("ix_study_accession", "site", "accession"),
+    )
     id: int | None = Field(default=None, primary_key=True)
-    site: str = site_code()
-    sent_patient_id: int = Field(foreign_key="sentpatient.id", index=True)
-    uid: str = Field(max_length=64, index=True)
-    date: str = Field(default="", max_length=8, index=True)
+    site: str = site_code(index=False)
+    sent_patient_id: int = Field(foreign_key="sentpatient.id")
+    uid: str = Field(max_length=64)
+    date: str = Field(default="", max_length=8)
     time: str = Field(default="", max_length=16)
-    accession: str = Field(default="", max_length=64, index=True)
+    accession: str = Field(default="", max_length=64)
     study_id: str = Field(default="", max_length=64)
     description: str = ""
     referrer: str = ""
@@ -44,9 +61,9 @@ class Study(SQLModel, table=True):
 class Series(SQLModel, table=True):
     """A series of a study."""
 
-    __table_args__ = (UniqueConstraint("study_id", "uid"),)
+    __table_args__ = (UniqueConstraint("study_id", "uid"), Index("ix_series_modality", "study_id", "modality"))
     id: int | None = Field(default=None, primary_key=True)
-    study_id: int = Field(foreign_key="study.id", index=True)
+    study_id: int = Field(foreign_key="study.id")
     uid: str = Field(max_length=64, index=True)
     modality: str = Field(default="", max_length=16)
     number: int | None = None
@@ -60,7 +77,11 @@ class Series(SQLModel, table=True):
 class Image(SQLModel, table=True):
     """One stored object: where its bytes are, what they hash to, and how it counts."""
 
-    __table_args__ = (Index("ix_image_batch", "batch_id", "counted"), Index("ix_image_held", "site", "size"),)
+    __table_args__ = (
+        Index("ix_image_batch", "batch_id", "counted"),
+        Index("ix_image_held", "site", "size"),
+        Index("ix_image_moved", "series_id", sqlite_where=text(_MOVED), postgresql_where=text(_MOVED)),
+    )
     id: int | None = Field(default=None, primary_key=True)
     site: str = site_code(index=False)
     series_id: int = Field(foreign_key="series.id", index=True)

@@ -37,9 +37,15 @@ def records(url: str) -> Iterator[Records]:
     opened.close()
 
 
+def _of_the_model(row: object, name: str | None, kind: str, *_: object) -> bool:
+    """Leave out the trigrams: not every database has them."""
+    return "_trigram" not in (name or "")
+
+
 def test_the_migrations_make_the_very_tables_of_the_model(records: Records) -> None:
     with records._engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_object": _of_the_model}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
     assert records.at_head()
 
