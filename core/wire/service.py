@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel
 
 from core.vocabulary import (
+    JobState,
     Role,
 )
 from core.wire.shape import Shape
@@ -84,6 +85,25 @@ class Echoed(Shape):
     answered: bool
 
 
+class Job(Shape):
+    """A piece of work in the queue; `total` is 0 where nobody knows how much there is."""
+
+    id: int
+    kind: str
+    lane: str
+    state: JobState
+    asked_by: str = ""
+    done: int = 0
+    total: int = 0
+    attempts: int = 0
+    error: str = ""
+    result: dict[str, Any] = {}
+    queued_at: AwareDatetime
+    due_at: AwareDatetime
+    finished_at: AwareDatetime | None = None
+    site: str = ""
+
+
 class Archive(Shape):
     """What the archive holds; `free_bytes` is None when its store does not say."""
 
@@ -94,6 +114,42 @@ class Archive(Shape):
     quarantined: int
     bytes: int
     free_bytes: int | None
+    damaged: int = 0  # objects found missing or changed, and not mended
+
+
+class AskProof(Shape):
+    """Look at everything that was acknowledged again; `deep` reads every byte."""
+
+    deep: bool = False
+
+
+class Proof(Shape):
+    """A verification of the archive; `ended_at` is None while it goes on, or where it was stopped."""
+
+    id: int
+    deep: bool
+    by: str
+    done: int
+    of: int
+    objects: int
+    bytes: int
+    faults: int
+    audit_chain_broken_at: int | None
+    started_at: AwareDatetime
+    moved_at: AwareDatetime
+    ended_at: AwareDatetime | None
+
+
+class Damage(Shape):
+    """An acknowledged object that is not as it was, with the exams and signed reports that depend on it."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    path: str
+    fault: str
+    found_at: AwareDatetime
+    exams: list[str]
+    reports: list[str]
 
 
 class Part(Shape):
