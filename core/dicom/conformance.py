@@ -13,6 +13,7 @@ from enum import StrEnum
 from pydicom import uid
 from pydicom._uid_dict import UID_dictionary
 
+IMPLEMENTATION_CLASS_UID = "1.2.826.0.1.3680043.8.498.7077001"
 IMPLEMENTATION_VERSION_NAME = "PHOTOPEAK"
 MAXIMUM_PDU = 131072
 """Bytes announced as the longest P-DATA-TF (PS3.8 D.1)."""
