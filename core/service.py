@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import wire
 from core.api import app as api
-from core.api import consultations, events, exams, images, patients, reports, session
+from core.api import consultations, dicomweb, events, exams, images, patients, reports, session
 from core.api import desk as front_desk
 from core.api import service as service_page
 from core.api.events import Newsroom
@@ -159,7 +159,8 @@ class Service:
             images.router(self.records, LightBox(self.keeper.local)),
             service_page.router(self.records, self.parts, self.keeper.store.check, self._echo),
         ]
-        return api.build(routers, self.sign_ins.who, self.parts, self.metrics)
+        web = dicomweb.router(self.records, self.reception, self.keeper.local)
+        return api.build(routers, self.sign_ins.who, self.parts, self.metrics, web)
 
     def start(self) -> None:
         """Bind every socket, then begin to answer."""
@@ -251,7 +252,8 @@ def _look(name: str, look: Callable[[], object]) -> wire.Part:
 
 def _bound(address: tuple[str, int]) -> socket.socket:
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named in full: asyncio turns Nagle off only on sockets that say TCP, and an answer would wait 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

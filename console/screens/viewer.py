@@ -131,7 +131,8 @@ class Viewer(Page):
             if key != self._shown:
                 self._stepping = self._shown is not None and self._shown[1] == key[1]
                 self._shown = key
-                self.query_one(Picture).show(shot.strips)
+                picture = self.query_one(Picture)
+                picture.show(shot.strips or picture.painter()(shot.drawn))
         elif key in self._refused:
             self.query_one(Picture).say(self._refused[key])
         self._tell()
@@ -157,10 +158,9 @@ class Viewer(Page):
         spot, look = key
         try:
             answer = self.desk.client.get(f"images/{spot.uid}/picture", **look.query(spot))
-            shot: Shot | ServiceRefused | ServiceAway = Shot(
-                paint(Drawn.from_wire(answer, labelled=look.grid > 1)),
-                {name: value for name, value in answer.items() if name not in {"pixels", "colours"}},
-            )
+            drawn = Drawn.from_wire(answer, labelled=look.grid > 1)
+            numbers = {name: value for name, value in answer.items() if name not in {"pixels", "colours"}}
+            shot: Shot | ServiceRefused | ServiceAway = Shot(drawn, numbers, paint(drawn))
         except (ServiceRefused, ServiceAway) as error:
             shot = error
         self.post_message(self._Arrived(key, shot))

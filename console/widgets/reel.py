@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from textual.strip import Strip
 
+from console.widgets.picture import Drawn
+
 MAPS = ("gray", "inverted_gray", "hot_iron", "hot_metal_blue", "rainbow", "pet")
 GRIDS = (1, 4, 9, 16, 25, 36)
 _DEEPEST_ZOOM = 16.0
 _KEPT = 128
+_PAINTED = 8  # a painted picture is thousands of objects: many of them make each collection of garbage a pause
 
 Window = tuple[float, float]
 
@@ -131,23 +134,25 @@ def _spots(series: Mapping[str, Any]) -> list[Spot]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shot:
-    """A picture, painted, with the numbers beside it."""
+    """A picture as it came, the numbers beside it, and its strips while they are fresh."""
 
-    strips: list[Strip]
+    drawn: Drawn
     numbers: Mapping[str, Any]
+    strips: list[Strip] | None
 
 
 Key = tuple[Spot, Look]
 
 
 class Album:
-    """The pictures asked for last, the least used leave first."""
+    """The pictures asked for last, the least used leave first; only the newest stay painted."""
 
-    def __init__(self, kept: int = _KEPT) -> None:
+    def __init__(self, kept: int = _KEPT, painted: int = _PAINTED) -> None:
         self._shots: OrderedDict[Key, Shot] = OrderedDict()
-        self._kept = kept
+        self._painted: deque[Shot] = deque()
+        self._kept, self._most_painted = kept, painted
 
     def __contains__(self, key: Key) -> bool:
         return key in self._shots
@@ -161,6 +166,9 @@ class Album:
     def put(self, key: Key, shot: Shot) -> None:
         """Keep a picture."""
         self._shots[key] = shot
+        self._painted.append(shot)
+        if len(self._painted) > self._most_painted:
+            self._painted.popleft().strips = None
         while len(self._shots) > self._kept:
             self._shots.popitem(last=False)
 
