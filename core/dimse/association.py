@@ -287,7 +287,7 @@ class Association:
         self, context: Context, field: Field, sop_class: str, dataset: Iterable[Part] | None = None,
         more: _More | None = None,
     ) -> Command:  # fmt: skip
-        self._ask(context, field, sop_class, dataset, more)
+        self._ask(context, field, sop_class, dataset, more or [])
         return self._response()
 
     def _ask(

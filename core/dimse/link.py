@@ -48,12 +48,13 @@ class Rejected(Ended):
 
 
 class Link:
-    """One association's upper layer, run by one thread."""
+    """One association's upper layer, run by one thread; another may set `is_called_off` and wake it to abort."""
 
     def __init__(self, line: Line, patience: Patience, *, requestor: bool) -> None:
         self.line = line
         self.patience = patience
         self.layer = UpperLayer(requestor=requestor)
+        self.is_called_off = False
         self._artim: float | None = None
         if requestor:
             self._do(Event.ASSOCIATE)
@@ -224,7 +225,10 @@ class Link:
         except Malformed as error:
             self.refuse_bytes(error)
         except Lost:
-            self._do(Event.CLOSED)
+            if self.is_called_off:
+                self.abort()
+            else:
+                self._do(Event.CLOSED)
             raise
         except Silent:
             self._expire()
