@@ -35,6 +35,7 @@ def build(
     who: Callable[[str], Actor],
     parts: Callable[[], list[wire.Part]],
     metrics: Callable[[], str],
+    dicomweb: APIRouter | None = None,
 ) -> FastAPI:
     """Put the application together; `who` knows tokens, `parts` looks at each part of the service."""
     app = FastAPI(
@@ -49,6 +50,8 @@ def build(
     app.add_exception_handler(Exception, _broken)
     for router in routers:
         app.include_router(router, prefix="/api/v1")
+    if dicomweb:
+        app.include_router(dicomweb)
     app.include_router(_health(parts, metrics))
     return app
 

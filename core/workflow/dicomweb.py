@@ -1,0 +1,250 @@
+"""What is asked and brought over DICOMweb: objects by their UIDs, answers to a search, objects taken in.
+
+The rights are those of the viewer: who may look at images finds and retrieves them, an outside reader those of their
+own cases. Who may file may bring objects, which go the way of everything that arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom import Dataset
+from sqlmodel import col, select
+
+from core import access, audit
+from core.access import Actor
+from core.archive import index
+from core.archive.keeper import KEPT_APART, Mismatch, NoRoom, Unreadable
+from core.dicom import matching
+from core.dicom.information_models import STUDY_ROOT
+from core.errors import Broken, Invalid, NotFound, Refused
+from core.model import Batch, Exam, Image, Series, Study
+from core.records import Work
+from core.vocabulary import Extent, Operation
+from core.workflow.reception import Reception
+
+OUT_OF_RESOURCES, DOES_NOT_MATCH, CANNOT_UNDERSTAND, FAILED = 0xA700, 0xA900, 0xC000, 0x0110
+"""Reasons an object was not stored (PS3.18 Table I.2-2, PS3.7 C.5)."""
+_MATRIX = ("Rows", "Columns", "BitsAllocated")
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a URL names: a study, one of its series, or one object."""
+
+    study: str
+    series: str = ""
+    instance: str = ""
+
+    def __str__(self) -> str:
+        """Name it for a person."""
+        level = "object" if self.instance else "series" if self.series else "study"
+        return f"{level} {self.instance or self.series or self.study}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A stored object and the series it belongs to."""
+
+    row: Image
+    study: str
+    series: str
+    modality: str
+
+    @property
+    def place(self) -> Place:
+        """Where it is found."""
+        return Place(self.study, self.series, self.row.sop_uid)
+
+
+# -- retrieving ------------------------------------------------------------------------------------------------------
+
+
+def objects(work: Work, actor: Actor, place: Place) -> list[Found]:
+    """Return the objects of a place in the order of series and instance numbers.
+
+    Raises
+    ------
+    NotFound
+        Nothing of that name has arrived at the actor's site.
+    """
+    found = select(Image, Study.uid, Series.uid, Series.modality, Batch.exam_id)
+    found = found.join(Series, col(Series.id) == Image.series_id).join(Study, col(Study.id) == Series.study_id)
+    found = found.join(Batch, col(Batch.id) == Image.batch_id)
+    found = found.where(Image.site == actor.site, Study.uid == place.study)
+    if place.series:
+        found = found.where(Series.uid == place.series)
+    if place.instance:
+        found = found.where(Image.sop_uid == place.instance)
+    ordered = found.order_by(col(Series.number), col(Series.uid), col(Image.number), col(Image.sop_uid))
+    rows = work.session.exec(ordered).all()
+    own = bool(rows) and {exam for *_, exam in rows} <= set(_own_exams(work, actor))
+    access.require(actor, Operation.VIEW_IMAGES, own=own)
+    if not rows:
+        raise NotFound(f"no {place} has arrived")
+    return [Found(row, study, series, modality) for row, study, series, modality, _ in rows]
+
+
+def retrieved(work: Work, actor: Actor, place: Place) -> list[Found]:
+    """Return the objects of a place for somebody who takes their files away, and note that in the audit trail."""
+    found = objects(work, actor, place)
+    audit.record(work, actor, "object.retrieve", place.study, objects=len(found), by="dicomweb")
+    return found
+
+
+def _own_exams(work: Work, actor: Actor) -> Sequence[int | None]:
+    return work.session.exec(select(Exam.id).where(Exam.site == actor.site, Exam.assigned_to == actor.name)).all()
+
+
+# -- searching -------------------------------------------------------------------------------------------------------
+
+
+def search(work: Work, actor: Actor, keys: Dataset, offset: int, limit: int) -> list[Dataset]:
+    """Return `limit` of what answers the keys from `offset` on, in an order that stays the same.
+
+    Raises
+    ------
+    Invalid
+        A key is malformed; the message says which.
+    """
+    access.require(actor, Operation.VIEW_IMAGES, own=True)
+    wrong = matching.problems(keys, STUDY_ROOT)
+    if wrong:
+        raise Invalid(wrong[0])
+    if access.reach(actor, Operation.VIEW_IMAGES) is Extent.OWN and not _narrowed(work, actor, keys):
+        return []
+    return list(islice(index.find(work, keys, STUDY_ROOT, actor.site), offset, offset + limit))
+
+
+def _narrowed(work: Work, actor: Actor, keys: Dataset) -> bool:
+    """Narrow the keys to the studies of somebody's own cases; tells whether anything is left to search."""
+    mine = set(_own_exams(work, actor))
+    exams: dict[str, set[int | None]] = {}
+    for uid, exam in work.session.exec(_batches_beside(actor, mine)):
+        exams.setdefault(uid, set()).add(exam)
+    own = {uid for uid, theirs in exams.items() if theirs <= mine}
+    asked = {uid for uid in _values(keys.get("StudyInstanceUID")) if uid}
+    left = sorted(own & asked if asked else own)
+    keys.StudyInstanceUID = left
+    return bool(left)
+
+
+def _batches_beside(actor: Actor, exams: set[int | None]) -> Any:  # noqa: ANN401 - SQLModel's selects differ in type
+    """Select the batches of every study that has one of these exams' images, whoever else has a share in it."""
+    theirs = select(Batch.study_uid).where(Batch.site == actor.site, col(Batch.exam_id).in_(exams))
+    return select(Batch.study_uid, Batch.exam_id).where(Batch.site == actor.site, col(Batch.study_uid).in_(theirs))
+
+
+def _values(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list | pydicom.multival.MultiValue) else [str(value or "")]
+
+
+def with_matrix(work: Work, actor: Actor, answers: Sequence[Dataset], locate: Callable[[Image], Path]) -> None:
+    """Say in answers at the level of objects how large their matrix is, which no table holds but every file."""
+    uids = [str(answer.SOPInstanceUID) for answer in answers]
+    for start in range(0, len(uids), _AT_ONCE):
+        found = select(Image).where(Image.site == actor.site, col(Image.sop_uid).in_(uids[start : start + _AT_ONCE]))
+        rows = {row.sop_uid: row for row in work.session.exec(found)}
+        for answer in answers[start : start + _AT_ONCE]:
+            _put_matrix(answer, rows[str(answer.SOPInstanceUID)], locate)
+
+
+def _put_matrix(answer: Dataset, row: Image, locate: Callable[[Image], Path]) -> None:
+    try:
+        header = pydicom.dcmread(locate(row), stop_before_pixels=True, force=True, specific_tags=list(_MATRIX))
+    except (Broken, OSError):
+        return  # the answer tells of the object; retrieving it tells what is wrong with its file
+    for keyword in _MATRIX:
+        if keyword in answer and header.get(keyword) is not None:
+            answer[keyword] = header[keyword]
+
+
+# -- taking in -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object taken in; `apart` when it is kept apart, since another object has its UID."""
+
+    place: Place
+    sop_class: str
+    apart: bool = False
+
+
+@dataclass(frozen=True)
+class NotStored:
+    """An object not taken in, and why; its UIDs are empty where they could not be read."""
+
+    reason: int
+    detail: str
+    sop_class: str = ""
+    sop_uid: str = ""
+
+
+@dataclass
+class Deposit:
+    """Objects brought by one request, each durable and filed before it is listed as stored."""
+
+    reception: Reception
+    actor: Actor
+    study: str = ""
+    stored: list[Stored] = field(default_factory=list)
+    failed: list[NotStored] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Ask whether the actor may bring objects at all."""
+        access.require(self.actor, Operation.FILE)
+
+    def take(self, file: Path) -> None:
+        """Take an object in from a file, or note why it cannot be."""
+        try:
+            self._take(file)
+        except Mismatch as error:
+            self.failed.append(NotStored(DOES_NOT_MATCH, error.detail, *_uids_of(file)))
+        except Unreadable as error:
+            self.failed.append(NotStored(CANNOT_UNDERSTAND, error.detail, *_uids_of(file)))
+        except NoRoom as error:
+            self.failed.append(NotStored(OUT_OF_RESOURCES, error.detail, *_uids_of(file)))
+        except (Refused, Broken) as error:
+            reason = CANNOT_UNDERSTAND if isinstance(error, Refused) else FAILED
+            self.failed.append(NotStored(reason, error.detail, *_uids_of(file)))
+
+    def refuse(self, detail: str) -> None:
+        """Note something that was brought and is no object."""
+        self.failed.append(NotStored(CANNOT_UNDERSTAND, detail))
+
+    def _take(self, file: Path) -> None:
+        keeper = self.reception.keeper
+        staged = keeper.stage_file(file)
+        said = staged.identity
+        if self.study and said.study_instance_uid != self.study:
+            keeper.forget(staged)
+            raise Mismatch(f"the object belongs to study {said.study_instance_uid or 'of no UID'}, not to this one")
+        kept = self.reception.receive(self.actor, staged)
+        place = Place(said.study_instance_uid, said.series_instance_uid, said.sop_instance_uid)
+        self.stored.append(Stored(place, said.sop_class_uid, apart=kept.status == KEPT_APART))
+
+    def done(self) -> None:
+        """Note in the audit trail what was brought."""
+        if self.stored or self.failed:
+            with self.reception.records.writing() as work:
+                audit.record(
+                    work, self.actor, "object.bring", self.study, stored=len(self.stored), failed=len(self.failed),
+                    by="dicomweb",
+                )  # fmt: skip
+
+
+def _uids_of(file: Path) -> Iterator[str]:
+    """Yield SOP Class and Instance UID as far as they can be read, for saying what failed."""
+    try:
+        header = pydicom.dcmread(file, force=True, stop_before_pixels=True)
+        said = [str(header.get(keyword) or "") for keyword in ("SOPClassUID", "SOPInstanceUID")]
+    except Exception:  # noqa: BLE001 - pydicom raises anything on broken bytes; then there is no UID to tell
+        said = ["", ""]
+    yield from said
