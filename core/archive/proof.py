@@ -1,7 +1,7 @@
 """Proves that every object ever acknowledged is present and intact.
 
-What was acknowledged stands in the receipts, which outlive the index: an object the index lost is a fault too. All of it
-is looked at in pages, each of which says where the next begins, so that a long proof can stop and go on.
+What was acknowledged stands in the receipts, which outlive the index: an object the index lost is a fault too. All of
+it is looked at in pages, each of which says where the next begins, so that a long proof can stop and go on.
 """
 
 from __future__ import annotations

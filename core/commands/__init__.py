@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel
@@ -70,10 +71,27 @@ def _plain(facts: object) -> object:
 
 def progress(items: Sequence[Item], what: str) -> Iterator[Item]:
     """Yield items, and on a terminal draw how far that has come."""
+    with bar(what) as draw:
+        for done, item in enumerate(items, 1):
+            yield item
+            draw(done, len(items))
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give `draw(done, of)`, which draws on a terminal how far something has come, and nothing elsewhere."""
     shown = sys.stderr.isatty()
-    for done, item in enumerate(items, 1):
-        yield item
+    drawn = False
+
+    def draw(done: int, of: int) -> None:
+        nonlocal drawn
+        drawn = shown
         if shown:
-            filled = _BAR * done // len(items)
-            end = "\n" if done == len(items) else ""
-            print(f"\r{what} [{'#' * filled}{'.' * (_BAR - filled)}] {done}/{len(items)}", end=end, file=sys.stderr)
+            filled = _BAR * min(done, of) // max(of, 1)
+            print(f"\r{what} [{'#' * filled}{'.' * (_BAR - filled)}] {done}/{max(of, done)}", end="", file=sys.stderr)
+
+    try:
+        yield draw
+    finally:
+        if drawn:
+            print(file=sys.stderr)

@@ -9,14 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core import audit
+from core import audit, wire
 from core.archive import proof
 from core.archive.keeper import Outcome
-from core.commands import Arguments, command, operator, progress, say
+from core.commands import Arguments, bar, command, operator, progress, say
 from core.errors import CoreError
 from core.service import FolderLock, make_folder, open_keeper, open_records
 from core.settings import Settings
-from core.workflow import recovery
+from core.workflow import integrity, recovery
+from core.workflow.integrity import Verifier
 from core.workflow.reception import Reception
 
 _CONTENTS = "DICOMDIR"
@@ -28,6 +29,7 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     bringing.add_argument("paths", nargs="+", metavar="PATH")
     proving = command(commands, "verify", _verify, "prove that every acknowledged object is present and intact")
     proving.add_argument("--deep", action="store_true", help="read every byte")
+    proving.add_argument("--resume", action="store_true", help="go on where the last one was stopped")
     command(commands, "reindex", _reindex, "rebuild the index from the files; refuses beside a running service")
 
 
@@ -73,23 +75,40 @@ def _files(given: list[str]) -> list[Path]:
 
 
 def _verify(given: Settings, arguments: Arguments) -> int:
-    keeper, records = open_keeper(given), open_records(given)
+    actor, records = operator(given), open_records(given)
+    verifier = Verifier(records, open_keeper(given).store)
+    with records.writing() as work:
+        taken_up = integrity.unfinished(work, actor, deep=arguments.deep) if arguments.resume else None
+        row = taken_up or integrity.begin(work, actor, deep=arguments.deep)
+    try:
+        with bar("verify") as draw:
+            row = verifier.run(row.id or 0, draw)
+    except KeyboardInterrupt:
+        print(f"photopeakd: {_stopped(arguments)}", file=sys.stderr)
+        raise
     with records.reading() as work:
-        objects, receipts, broken = proof.acknowledged(work), proof.receipts(work), audit.broken_link(work)
-    faults = [
-        fault
-        for one in progress(objects, "verify")
-        for fault in proof.faults_of(keeper.store, one, deep=arguments.deep)
-    ]
+        receipts, damages = proof.receipts(work), integrity.found_by(work, row)
     facts = {
-        "objects": len(objects), "receipts": receipts, "bytes": sum(one.size for one in objects),
-        "deep": arguments.deep, "faults": [asdict(fault) for fault in faults], "audit_chain_broken_at": broken,
+        "objects": row.objects, "receipts": receipts, "bytes": row.bytes, "deep": row.deep, "resumed": bool(taken_up),
+        "faults": [damage.model_dump(mode="json") for damage in damages], "audit_chain_broken_at": row.audit_broken_at,
     }  # fmt: skip
-    lines = [f"{fault.sop_instance_uid}: {fault.fault} ({fault.path})" for fault in faults]
-    lines += [f"the audit trail was changed by hand at entry {broken}"] if broken is not None else []
-    ended = f"{len(lines)} faults" if lines else "all present and intact" if arguments.deep else "all present"
-    say(arguments, facts, "\n".join([*lines, f"{len(objects)} objects, {receipts} receipts: {ended}"]))
-    return 1 if lines else 0
+    lines = [line for damage in damages for line in _damage_lines(damage)]
+    broken = row.audit_broken_at is not None
+    lines += [f"the audit trail was changed by hand at entry {row.audit_broken_at}"] if broken else []
+    count = len(damages) + broken
+    ended = f"{count} faults" if count else "all present and intact" if row.deep else "all present"
+    say(arguments, facts, "\n".join([*lines, f"{row.objects} objects, {receipts} receipts: {ended}"]))
+    return 1 if count else 0
+
+
+def _stopped(arguments: Arguments) -> str:
+    deep = " --deep" if arguments.deep else ""
+    return f"stopped; 'photopeakd verify{deep} --resume' goes on from here"
+
+
+def _damage_lines(damage: wire.Damage) -> list[str]:
+    depending = [f"  of exam {exam}" for exam in damage.exams] + [f"  under report {one}" for one in damage.reports]
+    return [f"{damage.sop_instance_uid}: {damage.fault} ({damage.path})", *depending]
 
 
 # -- reindex ---------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from core.vocabulary import (
     ReportState,
     may_follow,
 )
-from core.workflow import consultation, templates
+from core.workflow import consultation, integrity, templates
 
 _LONGEST_TEXT = 100_000
 
@@ -510,7 +510,8 @@ def shape(work: Work, exam: Exam, actor: Actor) -> wire.Report:
         lease_expires_at=wire.local(held.expires_at) if held and held.expires_at else None,
         asked_by=(held.asked_by or None) if held else None, locked=reason is not None, lock_reason=reason,
         comment=report.comment, parts=templates.parts(exam, course.procedure_of(work, exam)),
-        override_reason=report.override_reason, amend_reason=report.amend_reason, warnings=_warnings(work, exam),
+        override_reason=report.override_reason, amend_reason=report.amend_reason,
+        warnings=_warnings(work, exam) + integrity.warnings(work, exam, signed),
         saved_at=wire.local(report.draft_saved_at) if report.draft_saved_at else None,
         images_changed=_changes(work, exam), series=_series(work, exam),
         consultations=consultation.of_exam(work, exam), rejected=_rejected_count(work, exam),

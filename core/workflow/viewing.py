@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from core.imaging.window import Window
 from core.model import Batch, Exam, Image, Series, Step, Study
 from core.records import Work
 from core.vocabulary import BatchState, Operation
+from core.workflow import integrity
 
 _HELD_BYTES = 256 << 20
 _WHOLE_BYTES = 64 << 20  # a larger file is decoded frame by frame
@@ -79,6 +80,7 @@ def _is_own(work: Work, actor: Actor, batch: Batch) -> bool:
 
 def _series(work: Work, batches: Sequence[Batch]) -> list[wire.Series]:
     by_id = {batch.id: batch for batch in batches}
+    damaged = integrity.damaged_in(work, by_id)
     found = select(Image, Series, Study.uid).join(Series, col(Series.id) == Image.series_id)
     found = found.join(Study, col(Study.id) == Series.study_id).where(col(Image.batch_id).in_(by_id))
     images: dict[tuple[int | None, int], list[Image]] = defaultdict(list)
@@ -86,27 +88,30 @@ def _series(work: Work, batches: Sequence[Batch]) -> list[wire.Series]:
     for one, series, study_uid in work.session.exec(found):
         images[series.id, one.batch_id].append(one)
         rows[series.id, one.batch_id] = (series, study_uid)
-    shapes = [_shape(work, *rows[key], by_id[key[1]], images[key]) for key in rows]
+    shapes = [_shape(work, *rows[key], by_id[key[1]], images[key], damaged) for key in rows]
     return sorted(shapes, key=lambda one: (one.study_instance_uid, one.number or 0, one.date, one.uid))
 
 
-def _shape(work: Work, series: Series, study_uid: str, batch: Batch, images: Sequence[Image]) -> wire.Series:
+def _shape(
+    work: Work, series: Series, study_uid: str, batch: Batch, images: Sequence[Image], damaged: Mapping[str, str]
+) -> wire.Series:
     step = work.session.get(Step, batch.step_id or 0)
     ordered = sorted(images, key=lambda one: (one.number or 0, one.acquired_at, one.sop_uid))
     return wire.Series(
         uid=series.uid, study_instance_uid=study_uid, modality=series.modality, number=series.number,
         description=series.description, date=f"{series.date} {series.time}".strip(), step=step.name if step else "",
-        counted=any(one.counted for one in images), instances=[_instance(one) for one in ordered],
+        counted=any(one.counted for one in images), instances=[_instance(one, damaged) for one in ordered],
         sent_patient_number=batch.patient_number, sent_patient_name=batch.patient_name,
         sent_birth_date=batch.birth_date, sent_sex=batch.sex,
     )  # fmt: skip
 
 
-def _instance(row: Image) -> dict[str, Any]:
+def _instance(row: Image, damaged: Mapping[str, str]) -> dict[str, Any]:
     return {
         "uid": row.sop_uid, "number": row.number, "frames": row.frames, "due_frames": row.due_frames,
         "image_type": row.image_type, "counted": row.counted, "acquired_at": row.acquired_at,
         "sop_class": row.sop_class, "transfer_syntax": row.transfer_syntax, "size": row.size,
+        "damaged": damaged.get(row.sop_uid, ""),
     }  # fmt: skip
 
 
