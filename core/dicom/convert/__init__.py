@@ -1,0 +1,1 @@
+"""Non-standard in, standard out."""
