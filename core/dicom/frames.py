@@ -91,12 +91,16 @@ _HELD_IN = {ANGULAR_VIEWS: ROTATIONS, TIME_SLICES: PHASES}
 """Axes whose extent another axis tells, for each of its parts."""
 
 
-def frames_received(dataset: Dataset) -> FrameCount:
-    """Count what an object holds against what its own vectors and sequences say (PS3.3 C.8.4.8)."""
+def frames_received(dataset: Dataset, pixel_bytes: int | None = None) -> FrameCount:
+    """Count what an object holds against what its own vectors and sequences say (PS3.3 C.8.4.8).
+
+    `pixel_bytes` tells the length of native pixel data where the dataset was read without them.
+    """
+    held = _held(dataset, pixel_bytes)
     if _text(dataset, "SOPClassUID") in NM_STORAGE or _text(dataset, "Modality") == "NM":
         expected = _expected(dataset)
-        return FrameCount(_held(dataset), expected, "instances" if expected is None else "frames")
-    return FrameCount(_held(dataset), None, "instances", _in_series(dataset))
+        return FrameCount(held, expected, "instances" if expected is None else "frames")
+    return FrameCount(held, None, "instances", _in_series(dataset))
 
 
 def is_original(dataset: Dataset) -> bool:
@@ -139,28 +143,30 @@ def image_type(dataset: Dataset) -> str:
     return values[2] if len(values) > 2 else ""  # noqa: PLR2004 - the third value
 
 
-def _held(dataset: Dataset) -> int:
+def _held(dataset: Dataset, pixel_bytes: int | None) -> int:
     """Frames that are really there: the number stated, but no more than native pixel data have bytes for."""
     stated = _whole(dataset, "NumberOfFrames") or max(
         (len(vector(dataset, axis.vector)) for axis in POINTED.values()), default=0
     )
     stated = stated or (1 if _whole(dataset, "Rows") is not None else 0)
-    fitting = _fitting(dataset)
+    fitting = _fitting(dataset, pixel_bytes)
     return stated if fitting is None else min(stated, fitting)
 
 
-def _fitting(dataset: Dataset) -> int | None:
+def _fitting(dataset: Dataset, pixel_bytes: int | None) -> int | None:
     """How many whole frames the pixel data hold; None where they are absent, deferred or compressed."""
     try:
-        data = dataset.get("PixelData")
-        if not isinstance(data, bytes) or UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
+        if pixel_bytes is None:
+            data = dataset.get("PixelData")
+            pixel_bytes = len(data) if isinstance(data, bytes) else None
+        if pixel_bytes is None or UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
             return None
     except Exception:  # noqa: BLE001 - whatever is wrong with a stranger's object, it tells nothing here
         return None
     sizes = [_whole(dataset, name) for name in ("Rows", "Columns", "BitsAllocated")]
     samples = _whole(dataset, "SamplesPerPixel") or 1
     bits = prod(size or 0 for size in sizes) * samples
-    return len(data) * 8 // bits if bits else None
+    return pixel_bytes * 8 // bits if bits else None
 
 
 def _expected(dataset: Dataset) -> int | None:

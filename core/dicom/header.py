@@ -15,10 +15,9 @@ from struct import Struct
 from pydicom import Dataset
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
-from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 Bytes = bytes | bytearray | memoryview | mmap
 
@@ -39,8 +38,13 @@ _implicit_head = Struct("<HHL").unpack_from
 _long = Struct("<L").unpack_from
 
 
+def tag_of(keyword: str) -> int:
+    """Return the tag of an element as a number."""
+    return tag_for_keyword(keyword) or 0
+
+
 def _tags(*keywords: str) -> frozenset[int]:
-    return frozenset(tag_for_keyword(keyword) or 0 for keyword in keywords)
+    return frozenset(map(tag_of, keywords))
 
 
 OF_THE_OBJECT = _tags("SOPInstanceUID", "InstanceNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime")
@@ -62,7 +66,7 @@ OF_THE_SERIES = _tags(
 """What mostly is the same in all objects of a series, and what their frames are counted by."""
 
 PIXELS = _tags("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
-_PIXEL_DATA = tag_for_keyword("PixelData") or 0
+_PIXEL_DATA = tag_of("PixelData")
 _WANTED = OF_THE_OBJECT | OF_THE_SERIES | PIXELS
 
 
@@ -98,6 +102,8 @@ def scan(data: Bytes, at: int, end: int, syntax: str) -> Found | None:
         if stop > end or stop < at:
             return None
         if tag in _WANTED:
+            if length == _UNDEFINED and tag in PIXELS and syntax == ExplicitVRLittleEndian:
+                return None
             _keep(found, data, tag, vr, length, (start, at, stop))
         at = stop
     return found if at == end and last >= _FIRST else None
@@ -177,7 +183,7 @@ def _past_item(data: Bytes, at: int, end: int, *, explicit: bool, depth: int) ->
     return at if at == end else -1
 
 
-def dataset_of(found: Found, syntax: str, source_ae: str, only: Container[int] = _WANTED) -> Dataset:
+def dataset_of(found: Found, syntax: str, only: Container[int] = _WANTED) -> Dataset:
     """Make a Dataset of what was found, or of `only` some of it, as pydicom would have read it."""
     implicit = syntax == IMPLICIT
     raw: dict[BaseTag, RawDataElement | DataElement] = {}
@@ -190,8 +196,4 @@ def dataset_of(found: Found, syntax: str, source_ae: str, only: Container[int] =
     for tag, whole in found.sequences.items():
         if tag in only:
             dataset.update(read_dataset(BytesIO(whole), is_implicit_VR=implicit, is_little_endian=True))
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = UID(syntax)
-    if source_ae:
-        dataset.file_meta.SourceApplicationEntityTitle = source_ae
     return dataset

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from io import BytesIO
 from pathlib import Path
@@ -110,8 +110,7 @@ def identity_of(dataset: Dataset) -> SentIdentity:
         body_part=reader.text("BodyPartExamined"),
         study_at=reader.moment("StudyDate", "StudyTime"),
         series_at=reader.moment("SeriesDate", "SeriesTime"),
-        acquired_at=reader.parsed("AcquisitionDateTime", _as_datetime)
-        or reader.moment("AcquisitionDate", "AcquisitionTime"),
+        acquired_at=_acquired_at(reader),
         study_description=reader.text("StudyDescription"),
         series_description=reader.text("SeriesDescription"),
         series_number=reader.parsed("SeriesNumber", _as_int),
@@ -129,6 +128,27 @@ def identity_of(dataset: Dataset) -> SentIdentity:
         repaired=name.repaired or reader.repaired,
         problems=tuple(dict.fromkeys(reader.problems + [problem for item in requests for problem in item.problems])),
     )
+
+
+def in_series(shared: SentIdentity, dataset: Dataset) -> SentIdentity | None:
+    """Say of one more object of a series what `dataset` says of it alone, and what is `shared` with one read before.
+
+    `dataset` holds the SOP Instance UID, the instance number and the time of acquisition, all else being equal. None
+    where something is wrong with either object: then it is read whole.
+    """
+    reader = _Reader(dataset, shared.charset)
+    mine = replace(
+        shared,
+        sop_instance_uid=reader.uid("SOPInstanceUID"),
+        acquired_at=_acquired_at(reader),
+        instance_number=reader.parsed("InstanceNumber", _as_int),
+    )
+    return None if reader.problems or reader.repaired or shared.problems or shared.repaired else mine
+
+
+def _acquired_at(reader: _Reader) -> datetime | None:
+    together = reader.parsed("AcquisitionDateTime", _as_datetime)
+    return together or reader.moment("AcquisitionDate", "AcquisitionTime")
 
 
 def identity_key(identity: SentIdentity) -> str:
