@@ -41,6 +41,7 @@ from textual.message import Message
 
 from console import commands, keymap, pages, preferences, theming, words
 from console.going import GoTo
+from console.rest import PAUSE, Rest
 from console.screens.login import LoginScreen
 from console.words import _
 
@@ -106,6 +107,7 @@ class Console(App[None]):
         self._desk: Desk | None = None
         self._ear: Ear | None = None
         self._today_due = False
+        self._rest: Rest | None = None
         self._theme_complaint = self._use_theme(chosen.theme)
 
     # -- coming and going --------------------------------------------------------------------------------------------
@@ -114,21 +116,30 @@ class Console(App[None]):
         """Paint the login, then load what it needs."""
         self._sign_in_screen()
         self.call_after_refresh(self._begin)
-        if hasattr(signal, "SIGHUP") and not self.is_headless:
-            self._loop_handles_hang_up()
+        if not self.is_headless:
+            self._own_the_process()
         complaints = (*self._preferences.complaints, *self._keys.complaints, self._theme_complaint)
         if any(complaints):
             self.notify("\n".join(filter(None, complaints)), severity="warning", timeout=20, markup=False)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note that somebody is there."""
+        if self._rest and isinstance(event, events.InputEvent):
+            self._rest.touch()
+        await super().on_event(event)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Let no cursor blink: it breaks input methods, and an idle screen sends nothing."""
         if hasattr(event.widget, "cursor_blink"):
             event.widget.cursor_blink = False
 
-    def _loop_handles_hang_up(self) -> None:
+    def _own_the_process(self) -> None:
         import asyncio  # noqa: PLC0415 - textual has it in memory already
 
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._rest = Rest()
+        self.set_interval(2 * PAUSE, self._rest.use)
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def _hang_up(self) -> None:
         """The terminal went away: keep what was typed, then leave."""

@@ -122,7 +122,7 @@ def _streaming(service: Photopeakd, folder: Path, count: int) -> Iterator[subpro
 def _arrival(service: Photopeakd, screen: Terminal, number: int, path: Path) -> float:
     """Send one exam's images; return the seconds from their acknowledgement to the row that counts them."""
     screen.settle(0.05, 0.2)
-    screen.seen = b""
+    screen.seen.clear()
     (stored,) = Peer("PHOTOPEAK", "127.0.0.1", service.port, "GAMMA1").store([path])
     assert stored.kept, "the archive did not take the image"
     acknowledged, row = time.perf_counter(), re.compile(rf"Zz{number:02}.{{0,80}}?2/2".encode())

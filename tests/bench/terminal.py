@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 _FRAME_END, _ASKED, _ANSWER = b"\x1b[?2026l", b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 KEYS = {
     "up": b"\x1b[A", "down": b"\x1b[B", "pagedown": b"\x1b[6~", "pageup": b"\x1b[5~", "end": b"\x1b[F",
-    "home": b"\x1b[H", "enter": b"\r", "escape": b"\x1b",
-    "backspace": b"\x7f",
+    "home": b"\x1b[H", "enter": b"\r", "escape": b"\x1b", "right": b"\x1b[C", "left": b"\x1b[D",
+    "backspace": b"\x7f", "f2": b"\x1bOQ", "alt+5": b"\x1b5",
 }  # fmt: skip
 
 
@@ -35,7 +35,8 @@ class Terminal:
             wanted = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment}
             os.execvpe(command[0], list(command), wanted)  # noqa: S606 - no shell is meant
         fcntl.ioctl(self._line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.seen = b""
+        self.seen = bytearray()
+        self.sent = 0  # bytes so far
 
     def _read(self, timeout: float) -> bytes:
         if not select.select([self._line], [], [], timeout)[0]:
@@ -47,6 +48,7 @@ class Terminal:
         if _ASKED in data:
             os.write(self._line, _ANSWER)
         self.seen += data
+        self.sent += len(data)
         return data
 
     def first_paint(self, limit: float = 60.0) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from console.screens.viewer import Viewer, figure, read_window
-from console.widgets.picture import RAMP, Picture
+from console.widgets.picture import RAMP, Drawn, Picture
 from console.widgets.reel import Album, Look, Reel, Shot, Spot, identity_lines
 from core.imaging.acquisition import Acquisition, Phantom, Phase
 from core.imaging.phantom import renogram
@@ -220,7 +220,7 @@ def test_objects_without_frames_are_left_out() -> None:
 
 
 def test_the_album_lets_the_least_used_go() -> None:
-    album, look, shot = Album(kept=2), Look(1, 1), Shot([], {})
+    album, look, shot = Album(kept=2), Look(1, 1), Shot(Drawn(0, 0, "gray", b"", b""), {}, [])
     spots = [Spot("1", frame, 3) for frame in range(3)]
     album.put((spots[0], look), shot)
     album.put((spots[1], look), shot)
