@@ -39,6 +39,7 @@ class Held:
 
     def __init__(self, records: Records, job: Job) -> None:
         self.job_id, self.site, self.kind, self.lane = job.id or 0, job.site, job.kind, job.lane
+        self.attempt = job.attempts
         self.payload: Mapping[str, Any] = job.arguments
         self.result: dict[str, Any] = dict(job.result)
         self._records, self._claimed_by = records, job.claimed_by

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable
@@ -21,22 +22,25 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import wire
 from core.api import app as api
-from core.api import consultations, dicomweb, events, exams, images, patients, reports, session
+from core.api import consultations, dicomweb, events, exams, images, jobs, patients, reports, session
 from core.api import desk as front_desk
 from core.api import service as service_page
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
 from core.archive.stores import LocalStore
 from core.errors import Broken, CoreError, Refused
+from core.jobs import Jobs, Runner
 from core.model import Site
 from core.records import Records
 from core.rendering.pages import Press
 from core.scp import Services, procedure_step, query_retrieve, storage, verification, worklist
+from core.scp import commitment as storage_commitment
 from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls
-from core.scu.peer import Peer, Timeouts
+from core.scu.peer import Peer, Timeouts, tls_context
 from core.settings import Settings
-from core.workflow import catalogue
+from core.workflow import catalogue, commitment, fetching, sending
+from core.workflow.health import Health, Look, space_warning
 from core.workflow.reading import Desk
 from core.workflow.reception import Reception
 from core.workflow.staffing import SignIns
@@ -118,6 +122,28 @@ def open_keeper(settings: Settings) -> Keeper:
     return Keeper(LocalStore(settings.store_path))
 
 
+def peer_of(settings: Settings, device: wire.Device, timeouts: Timeouts | None = None) -> Peer:
+    """Build how a device is called: by TLS where it is registered so."""
+    tls = tls_context(settings.tls_ca, settings.tls_certificate, settings.tls_key) if device.tls else None
+    return Peer(device.aet, device.host, device.port, settings.aet, timeouts or Timeouts(), tls)
+
+
+def runners(settings: Settings, records: Records, keeper: Keeper) -> dict[str, Runner]:
+    """Build what runs each kind of job."""
+    call = partial(peer_of, settings)
+    return {
+        sending.KIND: sending.Sender(records, call, keeper.local).run,
+        fetching.KIND: fetching.Fetcher(records, call, settings.aet).run,
+        commitment.ASK: commitment.Asker(records, call).run,
+        commitment.ANSWER: commitment.Answerer(records, keeper.store, call).run,
+    }
+
+
+def worker_name(settings: Settings) -> str:
+    """Name the worker of this folder's service: there is one at a time, and the next one takes back what it left."""
+    return f"{socket.gethostname()}:{settings.data}"
+
+
 def _manners(settings: Settings) -> Manners:
     return Manners(
         settings.aet, settings.known_only, settings.any_called_aet, settings.maximum_pdu,
@@ -138,6 +164,8 @@ class Service:
         self.keeper = open_keeper(settings)
         self.reception = Reception(self.records, self.keeper)
         self.newsroom = Newsroom(self.records)
+        self.jobs = Jobs(self.records, runners(settings, self.records, self.keeper), name=worker_name(settings))
+        self.health = Health(self.records, self._looks(), self._places())
         self.app = self._app()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -157,10 +185,11 @@ class Service:
             exams.router(self.records),
             front_desk.router(self.records),
             images.router(self.records, LightBox(self.keeper.local)),
-            service_page.router(self.records, self.parts, self.keeper.store.check, self._echo),
+            jobs.router(self.records),
+            service_page.router(self.records, self.health.parts, self.keeper.store.check, self._echo),
         ]
         web = dicomweb.router(self.records, self.reception, self.keeper.local)
-        return api.build(routers, self.sign_ins.who, self.parts, self.metrics, web)
+        return api.build(routers, self.sign_ins.who, self.health.parts, self.health.measures, web)
 
     def start(self) -> None:
         """Bind every socket, then begin to answer."""
@@ -175,6 +204,7 @@ class Service:
         self._thread = threading.Thread(target=run, kwargs={"sockets": [http]}, name="http", daemon=True)
         self._thread.start()
         self._listener.start()
+        self.jobs.start()
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
 
     def _dicom_services(self) -> Services:
@@ -183,16 +213,17 @@ class Service:
             who=partial(who_calls, records, self.settings.site),
             echo=partial(verification.echo, records),
             store=partial(storage.Buffered, keeper, self.reception.receive),
-            find=partial(query_retrieve.find, records),
+            find=partial(query_retrieve.find, records, self.settings.aet),
             find_worklist=partial(worklist.find, records),
             mpps_create=partial(procedure_step.create, records),
             mpps_set=partial(procedure_step.change, records),
+            commit=partial(storage_commitment.asked, records),
+            committed=partial(storage_commitment.reported, records),
         )
 
     def _echo(self, device: wire.Device) -> None:
         """Ask a device whether it is there, as briefly as somebody at a screen waits."""
-        soon = Timeouts(connect=5, association=5, answer=5, silence=5)
-        Peer(device.aet, device.host, device.port, self.settings.aet, soon).echo()
+        peer_of(self.settings, device, Timeouts(connect=5, association=5, answer=5, silence=5)).echo()
 
     def _sweep(self) -> None:
         """Now and then, remove what a crash or a broken sender left."""
@@ -208,6 +239,7 @@ class Service:
     def stop(self) -> None:
         """Let running work end, then let go of everything."""
         self._stopping.set()
+        self.jobs.stop()
         if self._listener:
             self._listener.stop()
         self.newsroom.stop()
@@ -217,37 +249,37 @@ class Service:
         self.records.close()
         self.lock.release()
 
-    def parts(self) -> list[wire.Part]:
-        """Look at each part of the service."""
-        looks = {
-            "database": self.records.check_write,
+    def _looks(self) -> dict[str, Look]:
+        """Return how each part of the service is looked at."""
+        return {
+            "database": self._check_database,
             "migrations": self._check_head,
-            "store": self.keeper.store.check,
+            "store": self._check_store,
             "dicom": self._check_listener,
         }
-        return [_look(name, look) for name, look in looks.items()]
 
-    def _check_head(self) -> None:
+    def _places(self) -> dict[str, Path]:
+        return {"data": self.settings.data, "store": self.settings.store_path}
+
+    def _check_database(self) -> str:
+        self.records.check_write()
+        free = shutil.disk_usage(self.settings.data).free
+        return space_warning(free, self.settings.warn_free_bytes, "the database")
+
+    def _check_store(self) -> str:
+        return space_warning(self.keeper.store.check(), self.settings.warn_free_bytes, "images")
+
+    def _check_head(self) -> str:
         if not self.records.at_head():
             msg = "the tables are not this version's: run 'photopeakd migrate'"
             raise Refused(msg)
+        return ""
 
-    def _check_listener(self) -> None:
+    def _check_listener(self) -> str:
         if self._listener is None:
             raise Broken("the DICOM listener is not running: restart photopeakd")
         self._listener.check()
-
-    def metrics(self) -> str:
-        """Return counters for Prometheus."""
-        return f"photopeak_events_total {self.records.last_event()}\n"
-
-
-def _look(name: str, look: Callable[[], object]) -> wire.Part:
-    try:
-        look()
-    except (CoreError, OSError, SQLAlchemyError) as error:
-        return wire.Part(name=name, ready=False, detail=str(error))
-    return wire.Part(name=name, ready=True)
+        return ""
 
 
 def _bound(address: tuple[str, int]) -> socket.socket:

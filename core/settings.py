@@ -36,9 +36,13 @@ class Settings:
     maximum_associations: int = 64
     artim_seconds: float = 30.0
     idle_seconds: float = 60.0
+    tls_certificate: str = ""  # our certificate and its chain, PEM
+    tls_key: str = ""  # its key, unless it stands in the same file
+    tls_ca: str = ""  # who certifies the nodes we trust; the machine's own list unless given
     session_idle_seconds: float = 12 * 3600.0
     session_seconds: float = 7 * 24 * 3600.0
     lease_seconds: float = 600.0
+    warn_free_bytes: int = 20_000_000_000  # less on a disk of ours is warned of
 
     @property
     def database_url(self) -> str:

@@ -1,14 +1,14 @@
 """Devices, staff, the day's counts, news, and the service itself."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 
 from core.vocabulary import (
     JobState,
     Role,
 )
-from core.wire.shape import Shape
+from core.wire.shape import Number, Shape
 
 
 class Device(Shape):
@@ -102,6 +102,18 @@ class Job(Shape):
     due_at: AwareDatetime
     finished_at: AwareDatetime | None = None
     site: str = ""
+
+
+class FetchObjects(Shape):
+    """What another node is to send us: an accession, a patient number, a Study UID, or KEY=VALUE words."""
+
+    query: Annotated[list[Number], Field(min_length=1, max_length=32)]
+
+
+class SendObjects(FetchObjects):
+    """What to send to another node; with `commit` it is asked to answer for it."""
+
+    commit: bool = False
 
 
 class Archive(Shape):

@@ -28,6 +28,7 @@ class Ticket(Protocol):
 
     job_id: int
     site: str
+    attempt: int
     payload: Mapping[str, Any]
     result: dict[str, Any]
 
