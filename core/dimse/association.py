@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -61,6 +61,11 @@ class Association:
             self.release()
         else:
             self.abort()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can still be said on it."""
+        return self._link.state in {State.ESTABLISHED, State.RELEASE_ASKED}
 
     def context(self, number: int) -> Context:
         """Return the accepted presentation context with that identifier."""
@@ -224,11 +229,14 @@ class Association:
             self._link.send(parts[at : at + _MOST_PARTS])
 
     def respond(
-        self, to: Command, status: int, comment: str = "", *, dataset: bytes | None = None, **counts: int
-    ) -> None:
-        """Answer a request; `counts` are sub-operations by their `Tag` name in lower case."""
-        numbers = {int(Tag[name.upper()]): count for name, count in counts.items()}
-        command = messages.response(to, status, comment, dataset=dataset is not None, counts=numbers)
+        self, to: Command, status: int, comment: str = "", *, dataset: bytes | None = None, instance: str = "",
+        counts: Mapping[Tag, int] | None = None,
+    ) -> None:  # fmt: skip
+        """Answer a request; `instance` names the SOP Instance where the request did not, `counts` sub-operations."""
+        more: dict[int, int | str | bytes] = {int(tag): count for tag, count in (counts or {}).items()}
+        if instance:
+            more[Tag.AFFECTED_INSTANCE] = instance
+        command = messages.response(to, status, comment, dataset=dataset is not None, more=more)
         self.send(to.context, command, None if dataset is None else [dataset])
 
     # -- asking ------------------------------------------------------------------------------------------------------

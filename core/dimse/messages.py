@@ -181,15 +181,15 @@ def request(
 
 
 def response(
-    to: Command, status: int, comment: str = "", *, dataset: bool = False, counts: Mapping[int, int] | None = None
-) -> bytes:
+    to: Command, status: int, comment: str = "", *, dataset: bool = False,
+    more: Mapping[int, int | str | bytes] | None = None,
+) -> bytes:  # fmt: skip
     """Return the command set that answers a request; the comment is cut to what LO holds."""
     elements: dict[int, int | str | bytes] = {
         Tag.COMMAND_FIELD: to.field | IS_RESPONSE,
         Tag.RESPONDED_ID: to.message_id,
         Tag.DATASET_TYPE: A_DATASET if dataset else NO_DATASET,
         Tag.STATUS: status,
-        **(counts or {}),
     }
     if to.sop_class:
         elements[Tag.AFFECTED_CLASS] = to.sop_class
@@ -200,7 +200,7 @@ def response(
             elements[tag] = to.number(tag)
     if comment and status != SUCCESS:
         elements[Tag.COMMENT] = _comment(comment)
-    return encode(elements)
+    return encode(elements | dict(more or {}))
 
 
 def _comment(text: str) -> bytes:

@@ -72,8 +72,9 @@ class Answer:
 class Sink(Protocol):
     """One object being received; it never holds the whole of it.
 
-    The listener calls `write` for each piece in order, then `finish`; or `abandon` when the association broke off, the
-    object grew past its limit, or `write` raised. After `abandon` nothing more is called. All from one thread.
+    The listener calls `write` for each piece in order, then `finish`; and `abandon` when the association broke off, the
+    object grew past its limit, or `write` or `finish` raised. After `abandon` nothing more is called. All from one
+    thread.
     """
 
     def write(self, piece: memoryview) -> None:
