@@ -16,7 +16,7 @@ from core.dicom.convert import required, values
 from core.dicom.convert.reading import LONG_VRS, PIXEL_DATA, SHORT_VRS, Element, Read, name_of
 from core.errors import Refused
 
-_CHARSET = 0x00080005
+_CHARSET, _SEX = 0x00080005, 0x00100040
 _GE_SWAPPED = "1.2.840.113619.5.2"
 _PLAIN = frozenset({str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian), str(ExplicitVRBigEndian), ""})
 _PLAIN_OR_DEFLATED = _PLAIN | {"1.2.840.10008.1.2.1.99", _GE_SWAPPED}
@@ -282,7 +282,8 @@ class _Mending:
         return [self._one(tag, vr, part) for part in parts]
 
     def _one(self, tag: int, vr: str, part: str) -> str:
-        made = values.mended(vr, part)
+        known = values.SEXES.get(part.strip(" \0").upper(), part) if tag == _SEX else part
+        made = values.mended(vr, known)
         if made is None:
             self.say(f"{name_of(tag)}: no {vr} can be made of it; left empty")
             return ""
@@ -344,7 +345,9 @@ class _Mending:
         """Check the pixels against their description; return the transfer syntax of the object."""
         pixels = elements.get(PIXEL_DATA)
         if pixels is None:
-            if "Rows" in {name_of(tag) for tag in elements} and not any(tag >> 16 == PIXEL_DATA >> 16 for tag in elements):
+            if "Rows" in {name_of(tag) for tag in elements} and not any(
+                tag >> 16 == PIXEL_DATA >> 16 for tag in elements
+            ):
                 raise Refused("the image breaks off before its pixel data: send it again")
             return str(ExplicitVRLittleEndian)
         if pixels.encapsulated:
@@ -432,4 +435,3 @@ def _written(element: Element) -> tuple[bytes, ...]:
     if len(value) > 0xFFFF:  # noqa: PLR2004 - a length of two bytes
         return tag, b"UN\0\0", len(value).to_bytes(4, "little"), bytes(value)
     return tag, vr, len(value).to_bytes(2, "little"), bytes(value)
-

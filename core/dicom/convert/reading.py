@@ -213,7 +213,11 @@ class _Reader:
     def _oddly(self, at: int, end: int) -> tuple[str, int, int]:
         """Read an element whose VR is none: as implicit, short or long, whichever the next element follows."""
         tag = self.tag(at)
-        ways = ((at + 8, self._number(at + 4, 4)), (at + 8, self._number(at + 6, 2)), (at + 12, self._number(at + 8, 4)))
+        ways = (
+            (at + 8, self._number(at + 4, 4)),
+            (at + 8, self._number(at + 6, 2)),
+            (at + 12, self._number(at + 8, 4)),
+        )
         for value, length in ways:
             if length == _UNDEFINED or (value + length <= end and self.follows(value + length, end, tag)):
                 return "", value, length
@@ -378,5 +382,3 @@ class _Reader:
 
 def _usual(tag: int) -> str:
     return dictionary_VR(tag) if dictionary_has_tag(tag) else ""
-
-

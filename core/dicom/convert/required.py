@@ -158,6 +158,7 @@ def complete(elements: Elements, read: Read, say: Say, digest: str) -> None:
         put(elements, "Modality", "OT")
         say("Modality: absent; OT added")
 
+
 def fill(elements: Elements, say: Say) -> None:
     """Add empty what must be there but may be empty."""
     if text_of(elements, "SOPClassUID").startswith(_NO_PATIENT):

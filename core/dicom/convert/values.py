@@ -24,7 +24,8 @@ _LONGEST_UID = 64
 _LONGEST_DECIMAL, _LONGEST_INTEGER = 16, 12
 _LONGEST_GROUP = 64
 _LEAST, _MOST = -(2**31), 2**31 - 1
-_SEXES = {"MALE": "M", "FEMALE": "F", "W": "F", "OTHER": "O", "1": "M", "2": "F"}
+SEXES = {"MALE": "M", "FEMALE": "F", "W": "F", "OTHER": "O", "1": "M", "2": "F", "U": "O"}
+"""Words of devices for Patient's Sex."""
 
 
 def derived_uid(*said: str) -> str:
@@ -112,8 +113,7 @@ def _integer(text: str) -> str | None:
 
 
 def _code(text: str) -> str:
-    known = _SEXES.get(text.upper()) if len(text) > 1 else None
-    return known or re.sub(r"[^A-Z0-9_ ]", "_", text.upper())[:16].rstrip()
+    return re.sub(r"[^A-Z0-9_ ]", "_", text.upper())[:16].rstrip()
 
 
 def _age(text: str) -> str | None:
