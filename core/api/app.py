@@ -6,15 +6,18 @@ from http import HTTPStatus
 from importlib.metadata import version
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core import wire
 from core.access import Actor
+from core.api import health
 from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused, Unauthenticated
+from core.workflow.health import Measure
 
 _SENT_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
@@ -34,7 +37,7 @@ def build(
     routers: Iterable[APIRouter],
     who: Callable[[str], Actor],
     parts: Callable[[], list[wire.Part]],
-    metrics: Callable[[], str],
+    measures: Callable[[], Sequence[Measure]],
     dicomweb: APIRouter | None = None,
 ) -> FastAPI:
     """Put the application together; `who` knows tokens, `parts` looks at each part of the service."""
@@ -46,13 +49,14 @@ def build(
     app.state.who = who
     app.add_exception_handler(CoreError, _refuse)
     app.add_exception_handler(RequestValidationError, _misspelt)
+    app.add_exception_handler(DataError, _too_much)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _broken)
     for router in routers:
         app.include_router(router, prefix="/api/v1")
     if dicomweb:
         app.include_router(dicomweb)
-    app.include_router(_health(parts, metrics))
+    app.include_router(health.router(parts, measures))
     return app
 
 
@@ -78,27 +82,6 @@ def _numbers_whole(request: Request) -> None:
         request.path_params[name] = value.replace("\x1f", "/")
 
 
-def _health(parts: Callable[[], list[wire.Part]], metrics: Callable[[], str]) -> APIRouter:
-    routes = APIRouter(tags=["health"])
-
-    @routes.get("/healthz")
-    def process_is_up() -> dict[str, str]:
-        return {"status": "up", "version": version("photopeak")}
-
-    @routes.get("/readyz")
-    def every_part_works(response: Response) -> list[wire.Part]:
-        looked_at = parts()
-        if not all(part.ready for part in looked_at):
-            response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        return looked_at
-
-    @routes.get("/metrics", response_class=Response)
-    def counters() -> Response:
-        return Response(metrics(), media_type="text/plain; version=0.0.4")
-
-    return routes
-
-
 def problem(status: HTTPStatus, detail: str) -> JSONResponse:
     """Answer with a problem body."""
     body = wire.Problem(title=status.phrase, status=status, detail=detail)
@@ -119,6 +102,12 @@ def _broken(_request: Request, _error: Exception) -> JSONResponse:
 def _misspelt(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
     said = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors())
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, said)
+
+
+def _too_much(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer what the database finds too long or too large; its own words would hold what was typed."""
+    said = "a text is longer, or a number larger, than the register holds; nothing was changed: shorten it"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, said)
 
 

@@ -7,10 +7,11 @@ it is looked at in pages, each of which says where the next begins, so that a lo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import and_
 from sqlmodel import col, func, select
@@ -73,11 +74,23 @@ def page(work: Work, stage: Stage, after: int, at_once: int = _AT_ONCE) -> Page 
     """Return what stands behind the row `after` of a stage; None when that was the last."""
     if stage is Stage.RECEIPTS:
         return _receipts_page(work, after, at_once)
-    table = Image if stage is Stage.IMAGES else Quarantined
-    found = select(table.id, table.sop_uid, table.path, table.size, table.sha256, table.site, table.store)
-    rows = work.session.exec(found.where(col(table.id) > after).order_by(col(table.id)).limit(at_once)).all()
-    objects = [Acknowledged(*row[1:5], site=row[5], store=row[6]) for row in rows]
-    return Page(objects, len(rows), rows[-1][0] or 0) if rows else None
+    rows: Sequence[Image | Quarantined] = (
+        _rows(work, Image, after, at_once) if stage is Stage.IMAGES else _rows(work, Quarantined, after, at_once)
+    )
+    return Page([_of(row) for row in rows], len(rows), rows[-1].id or 0) if rows else None
+
+
+_Row = TypeVar("_Row", Image, Quarantined)
+
+
+def _rows(work: Work, table: type[_Row], after: int, at_once: int) -> Sequence[_Row]:
+    found = select(table).where(col(table.id) > after).order_by(col(table.id)).limit(at_once)
+    return work.session.exec(found).all()
+
+
+def _of(row: Image | Quarantined | Receipt) -> Acknowledged:
+    indexed = not isinstance(row, Receipt)
+    return Acknowledged(row.sop_uid, row.path, row.size, row.sha256, site=row.site, store=row.store, indexed=indexed)
 
 
 def _receipts_page(work: Work, after: int, at_once: int) -> Page | None:
@@ -93,18 +106,18 @@ def _receipts_page(work: Work, after: int, at_once: int) -> Page | None:
         col(Quarantined.site) == Receipt.site, col(Quarantined.sop_uid) == Receipt.sop_uid,
         col(Quarantined.sha256) == Receipt.sha256,
     )  # fmt: skip
-    lost = select(Receipt.sop_uid, Receipt.path, Receipt.size, Receipt.sha256, Receipt.site, Receipt.store).distinct()
-    lost = lost.outerjoin(Image, same_image).outerjoin(Quarantined, same_apart)
+    lost = select(Receipt).outerjoin(Image, same_image).outerjoin(Quarantined, same_apart)
     lost = lost.where(col(Image.id).is_(None), col(Quarantined.id).is_(None))
     found = work.session.exec(lost.where(col(Receipt.id) > after, col(Receipt.id) <= last))
-    return Page([Acknowledged(*row[:4], site=row[4], store=row[5], indexed=False) for row in found], rows, last)
+    once = dict.fromkeys(_of(row) for row in found)
+    return Page(list(once), rows, last)
 
 
 def acknowledged(work: Work) -> Iterator[Acknowledged]:
     """Yield all that must be there: images, objects kept apart, and receipts whose object has no row any more."""
     for stage in Stage:
-        after: int | None = 0
-        while after is not None and (found := page(work, stage, after)):
+        after = 0
+        while found := page(work, stage, after):
             yield from found.objects
             after = found.last
 
@@ -121,14 +134,12 @@ def receipts(work: Work) -> int:
 
 def again(work: Work, site: str, sop_uid: str, path: str) -> Acknowledged | None:
     """Read an object's row anew: it may have been moved or mended since; None when it has no row any more."""
-    rows = []
-    for table in (Image, Quarantined):
-        found = select(table.sop_uid, table.path, table.size, table.sha256, table.site, table.store)
-        rows += work.session.exec(found.where(table.sop_uid == sop_uid, table.site == site)).all()
-    rows.sort(key=lambda row: row[1] != path)
-    if not rows or (rows[0][1] != path and path.startswith(QUARANTINE)):
-        return None
-    return Acknowledged(*rows[0][:4], site=rows[0][4], store=rows[0][5])
+    images = select(Image).where(Image.sop_uid == sop_uid, Image.site == site)
+    apart = select(Quarantined).where(Quarantined.sop_uid == sop_uid, Quarantined.site == site)
+    rows = [_of(row) for row in (*work.session.exec(images), *work.session.exec(apart))]
+    rows.sort(key=lambda row: row.path != path)
+    moved = bool(rows) and rows[0].path != path and path.startswith(QUARANTINE)
+    return rows[0] if rows and not moved else None
 
 
 def faults_of(store: Store, one: Acknowledged, *, deep: bool) -> Iterator[Fault]:
