@@ -134,6 +134,13 @@ class ConsultationState(StrEnum):
     WITHDRAWN = auto()
 
 
+class Tier(StrEnum):
+    """Where an object's file is: on the department's disk as it came, or in the archive behind it."""
+
+    ONLINE = auto()
+    ARCHIVE = auto()
+
+
 class JobState(StrEnum):
     QUEUED = auto()
     RUNNING = auto()

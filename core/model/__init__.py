@@ -26,11 +26,13 @@ from core.model.proof import Damage, Proof
 from core.model.report import CallToTechnologist, ImagesChanged, Lease, RejectedText, Report, ReportVersion
 from core.model.site import Serial, Site
 from core.model.staff import FormDraft, Session, Staff
+from core.model.tier import BackupCopy, TierMove
 
 __all__ = [
     "Administration",
     "AdministrationStep",
     "AuditEntry",
+    "BackupCopy",
     "Batch",
     "BatchSeries",
     "CallToTechnologist",
@@ -72,5 +74,6 @@ __all__ = [
     "Staff",
     "Step",
     "Study",
+    "TierMove",
     "Visit",
 ]
