@@ -9,7 +9,7 @@ from core import wire
 from core.api.caller import Caller
 from core.errors import Broken
 from core.records import Records
-from core.workflow import devices, oversight, staffing
+from core.workflow import devices, integrity, oversight, staffing
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -29,6 +29,21 @@ def router(
         with records.reading() as work:
             archive, heard = oversight.archive(work, actor, free), oversight.heard(work, actor)
         return wire.ServiceFacts(parts=parts(), archive=archive, heard=heard)
+
+    @routes.get("/proofs")
+    def proofs_made(actor: Caller, limit: Limit = 20) -> list[wire.Proof]:
+        with records.reading() as work:
+            return integrity.proofs(work, actor, limit)
+
+    @routes.post("/proofs", status_code=201)
+    def prove(form: wire.AskProof, actor: Caller) -> wire.Proof:
+        with records.writing() as work:
+            return integrity.ask(work, actor, form)
+
+    @routes.get("/damages")
+    def damage_open(actor: Caller, limit: Limit = 200) -> list[wire.Damage]:
+        with records.reading() as work:
+            return integrity.damages(work, actor, limit)
 
     @routes.get("/devices")
     def known_devices(actor: Caller) -> list[wire.Device]:

@@ -10,7 +10,7 @@ from core.access import Actor
 from core.model import AuditEntry, Device, Image, Quarantined, SentPatient, Series, Study
 from core.records import Work
 from core.vocabulary import Operation
-from core.workflow import devices
+from core.workflow import devices, integrity
 
 
 def heard(work: Work, actor: Actor, limit: int = 50) -> list[wire.Heard]:
@@ -41,6 +41,7 @@ def archive(work: Work, actor: Actor, free_bytes: int | None) -> wire.Archive:
         studies=work.session.exec(_count(Study, actor)).one(),
         series=work.session.exec(series.where(Study.site == actor.site)).one(),
         images=images, bytes=int(size) + int(quarantined_size), quarantined=quarantined, free_bytes=free_bytes,
+        damaged=integrity.still_damaged(work, actor.site),
     )  # fmt: skip
 
 
