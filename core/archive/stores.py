@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -17,6 +17,11 @@ from typing import BinaryIO, Protocol
 from core.errors import Broken
 
 QUARANTINE = "quarantine"
+ARCHIVE = "tier"
+"""What is old lies below this name, which may be another disk."""
+COPIES = "copies"
+"""Second copies lie below this one; they are no part of the archive itself."""
+_APART = frozenset({QUARANTINE, COPIES})
 _INCOMING = ".incoming"
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _REMEMBERED = 20_000
@@ -27,8 +32,8 @@ class Store(Protocol):
 
     name: str
 
-    def incoming(self) -> tuple[BinaryIO, Path]:
-        """Open a new temporary file."""
+    def incoming(self, near: str = "") -> tuple[BinaryIO, Path]:
+        """Open a new temporary file on the disk where the path `near` will be."""
 
     def place(self, temporary: Path, path: str) -> None:
         """Give a synced temporary file its final name, durably; raises FileExistsError when the name is taken."""
@@ -43,7 +48,7 @@ class Store(Protocol):
         """Remove a file if it is there."""
 
     def files(self, under: str = "") -> Iterator[str]:
-        """Yield the paths of all files in order, those of the quarantine only when asked for by `under`."""
+        """Yield the paths of all files, those kept apart (quarantine, copies) only when asked for by `under`."""
 
     def leftovers(self) -> list[Path]:
         """Return the temporary files there are."""
@@ -53,31 +58,38 @@ class Store(Protocol):
 
 
 class LocalStore:
-    """A folder on this machine's disk."""
+    """A folder on this machine's disk; `elsewhere` are names below it that are folders on other disks."""
 
-    def __init__(self, root: Path, name: str = "local") -> None:
+    def __init__(self, root: Path, name: str = "local", elsewhere: Mapping[str, Path] | None = None) -> None:
         self.name = name
         self.root = root
-        self._incoming = root / _INCOMING
+        self._elsewhere = dict(elsewhere or {})
         self._synced: set[Path] = set()
-        self._incoming.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
+        (root / _INCOMING).mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
 
-    def incoming(self) -> tuple[BinaryIO, Path]:
+    def _home(self, path: str) -> tuple[Path, str]:
+        """Return the folder a path lies in, and the rest of it."""
+        first, _, rest = path.partition("/")
+        return (self._elsewhere[first], rest) if first in self._elsewhere else (self.root, path)
+
+    def incoming(self, near: str = "") -> tuple[BinaryIO, Path]:
         """Open a new temporary file on the disk of the final names."""
-        path = self._incoming / secrets.token_hex(12)
+        folder = self._home(near)[0] / _INCOMING
+        folder.mkdir(exist_ok=True, mode=_PRIVATE_FOLDER)  # another disk that is not there is not made
+        path = folder / secrets.token_hex(12)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
         return os.fdopen(descriptor, "wb"), path
 
     def place(self, temporary: Path, path: str) -> None:
         """Link a synced temporary file to its final name and sync every folder that changed."""
-        final = self.local(path)
-        changed = self._make_folders(final.parent)
+        final, home = self.local(path), self._home(path)[0]
+        changed = self._make_folders(final.parent, home)
         os.link(temporary, final)
         for folder in (*changed, final.parent):
             _sync_folder(folder)
-        self._synced |= {folder for folder in (final.parent, *final.parent.parents) if folder.is_relative_to(self.root)}
+        self._synced |= {folder for folder in (final.parent, *final.parent.parents) if folder.is_relative_to(home)}
 
-    def _make_folders(self, folder: Path) -> list[Path]:
+    def _make_folders(self, folder: Path, home: Path) -> list[Path]:
         """Make a folder and those above it; return the ones that have, or may have, an entry not yet synced.
 
         A folder made by a call that was cut short looks like any other: each is synced once by every process.
@@ -86,15 +98,16 @@ class LocalStore:
             self._synced.clear()
         changed: list[Path] = []
         for each in reversed([folder, *folder.parents]):
-            if each.is_relative_to(self.root) and each not in self._synced:
+            if each.is_relative_to(home) and each not in self._synced:
                 each.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
                 changed.append(each.parent)
         return changed
 
     def local(self, path: str) -> Path:
         """Return the file's place; a path that leads out of the store is ours to be ashamed of."""
-        place = self.root / path
-        if not path or ".." in place.parts or not place.is_relative_to(self.root):
+        home, rest = self._home(path)
+        place = home / rest
+        if not rest or ".." in place.parts or not place.is_relative_to(home):
             raise Broken(f"the path of a stored object leads out of the store {self.name}: run 'photopeakd verify'")
         return place
 
@@ -111,15 +124,17 @@ class LocalStore:
 
     def files(self, under: str = "") -> Iterator[str]:
         """Yield the paths of all files in order, without those still arriving."""
-        start = self.root / under if under else self.root
-        for folder, folders, names in os.walk(start):
-            folders[:] = sorted(f for f in folders if f != _INCOMING and (under or f != QUARANTINE))
-            for name in sorted(names):
-                yield (Path(folder) / name).relative_to(self.root).as_posix()
+        first = under.partition("/")[0]
+        if first not in self._elsewhere:
+            yield from _walk(self.root, under, leaving=() if under else _APART | self._elsewhere.keys())
+        for name, home in self._elsewhere.items():
+            if first == name or (not under and name not in _APART):
+                yield from (f"{name}/{path}" for path in _walk(home, under[len(name) + 1 :], leaving=()))
 
     def leftovers(self) -> list[Path]:
         """Return the temporary files there are."""
-        return sorted(self._incoming.iterdir())
+        homes = (self.root, *self._elsewhere.values())
+        return [path for home in homes for path in sorted(home.glob(f"{_INCOMING}/*"))]
 
     def check(self) -> int:
         """Prove that a file can be written, and return the free bytes."""
@@ -140,6 +155,15 @@ class LocalStore:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def _walk(home: Path, under: str, leaving: Collection[str]) -> Iterator[str]:
+    start = home / under
+    for folder, folders, names in os.walk(start):
+        left = {_INCOMING, *leaving} if Path(folder) == start else {_INCOMING}
+        folders[:] = sorted(set(folders) - left)
+        for name in sorted(names):
+            yield (Path(folder) / name).relative_to(home).as_posix()
 
 
 def _sync_folder(folder: Path) -> None:
