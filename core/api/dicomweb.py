@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
 
 from core.api import dicomweb_multipart as multipart
 from core.api import dicomweb_rendered as rendered
@@ -26,16 +26,25 @@ from core.api.dicomweb_place import INSTANCE, PLACES, SERIES, STUDY, Named, fram
 from core.api.dicomweb_query import Search, search_of
 from core.dicom import part10
 from core.dicom.bulkdata import PLAIN, StoredObject, media_of, pieces
-from core.dicom.json_model import as_json
+from core.dicom.json_model import as_json, texts_as_json
 from core.dicom.pixels import Undecodable
 from core.errors import Invalid, Refused
 from core.model import Image
 from core.records import Records
 from core.workflow import dicomweb
-from core.workflow.dicomweb import Found, Place
+from core.workflow.dicomweb import (
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+    Answer,
+    Found,
+    Place,
+)
 from core.workflow.reception import Reception
 
 Locate = Callable[[Image], Path]
+_CHARSET, _RETRIEVE_URL = 0x00080005, 0x00081190
+_NO_ATTRIBUTES = frozenset({_CHARSET, 0x00080052})  # of an answer, but of its query
 _SEARCHES = (
     ("/studies", "STUDY"),
     ("/series", "SERIES"),
@@ -91,23 +100,22 @@ def _search(routes: APIRouter, records: Records, locate: Locate, path: str, leve
         return _answers(request, wanted, found)
 
 
-def _answers(request: Request, wanted: Search, found: Sequence[Dataset]) -> Response:
+def _answers(request: Request, wanted: Search, found: Sequence[Answer]) -> Response:
+    aside = (keyword_for_tag(tag) for tag in dicomweb.left_aside(wanted.keys, wanted.asked))
+    said = [*wanted.warnings, *(f"{keyword} is not searched by at this level: it was left aside" for keyword in aside)]
     if len(found) > wanted.limit:
-        wanted.warnings.append(f"there are more: ask again with offset={wanted.offset + wanted.limit}")
-    headers = {"Warning": ", ".join(f'299 photopeak "{text}"' for text in wanted.warnings)} if wanted.warnings else {}
+        said.append(f"there are more: ask again with offset={wanted.offset + wanted.limit}")
+    headers = {"Warning": ", ".join(f'299 photopeak "{text}"' for text in said)} if said else {}
     if not found[: wanted.limit]:
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
-    root = root_of(request)
-    told = [_answer(one, root) for one in found[: wanted.limit]]
+    root, unknown = root_of(request), {int(tag): "" for tag in wanted.keys.keys() - _NO_ATTRIBUTES}
+    told = [_answer({**unknown, **one}, root) for one in found[: wanted.limit]]
     return Response(_json(told), media_type=JSON, headers=headers)
 
 
-def _answer(found: Dataset, root: str) -> dict[str, Any]:
-    place = Place(*(str(found.get(f"{level}InstanceUID") or "") for level in ("Study", "Series", "SOP")))
-    told = as_json(found)
-    told.pop("00080052", None)  # the level of the query is no attribute of the answer
-    told["00081190"] = {"vr": "UR", "Value": [url_of(root, place)]}
-    return dict(sorted(told.items()))
+def _answer(found: Answer, root: str) -> dict[str, Any]:
+    place = Place(*(found.get(tag, "") for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)))
+    return texts_as_json({**found, _CHARSET: "ISO_IR 192", _RETRIEVE_URL: url_of(root, place)})
 
 
 def _json(value: object) -> bytes:

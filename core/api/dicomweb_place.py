@@ -23,8 +23,14 @@ Named = Annotated[Place, Depends(_named)]
 
 
 def root_of(request: Request) -> str:
-    """Return the URL DICOMweb is reached under, as the caller wrote it."""
-    return f"{str(request.base_url).rstrip('/')}/dicomweb"
+    """Return the URL DICOMweb is reached under, as the caller wrote it.
+
+    Some callers leave the port out of their Host header; where they name our own address, it is our own port.
+    """
+    url, (host, port) = request.base_url, request.scope.get("server") or ("", None)
+    if url.port is None and url.hostname == host and port:
+        url = url.replace(port=port)
+    return f"{str(url).rstrip('/')}/dicomweb"
 
 
 def url_of(root: str, place: Place) -> str:

@@ -33,27 +33,17 @@ _IMAGE = (
 _ANSWERED = {"STUDY": _STUDY, "SERIES": _SERIES, "IMAGE": _IMAGE}
 """What each level answers unasked (PS3.18 Tables 10.6.3-3 to 10.6.3-5), and its description."""
 _ABOVE = {"STUDY": (), "SERIES": ("StudyInstanceUID",), "IMAGE": ("StudyInstanceUID", "SeriesInstanceUID")}
-_MATCHED = frozenset(
-    {
-        *("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"),
-        *("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "StudyID", "StudyDescription"),
-        *("ReferringPhysicianName", "ModalitiesInStudy", "SOPClassesInStudy"),
-        *("SeriesInstanceUID", "Modality", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime"),
-        *("BodyPartExamined", "StationName"),
-        *("SOPInstanceUID", "SOPClassUID", "InstanceNumber", "NumberOfFrames", "ImageType"),
-    }
-)
-"""What the tables of the archive hold; another attribute cannot be searched by."""
 LEVELS = ("STUDY", "SERIES", "IMAGE")
 
 
 @dataclass
 class Search:
-    """The keys of a search, which of its answers are wanted, and what could not be minded."""
+    """The keys of a search, those it decides by, which of its answers are wanted, and what could not be minded."""
 
     keys: Dataset
     offset: int = 0
     limit: int = USUAL_ANSWERS
+    asked: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -70,7 +60,7 @@ def search_of(parameters: Iterable[tuple[str, str]], level: str, place: Place) -
         if name in _OURS:
             _put_option(search, name, value, level)
         else:
-            _put_key(search, name, value, level)
+            _put_key(search, name, value)
     for keyword, uid in (("StudyInstanceUID", place.study), ("SeriesInstanceUID", place.series)):
         if uid:
             _put(search.keys, keyword, uid)
@@ -116,17 +106,15 @@ def _include(search: Search, name: str, level: str) -> None:
             _put(search.keys, tag, "")
 
 
-def _put_key(search: Search, name: str, value: str, level: str) -> None:
+def _put_key(search: Search, name: str, value: str) -> None:
     tags = _tags(name)
-    keyword = keyword_for_tag(tags[0])
-    if len(tags) > 1 or keyword not in _MATCHED or tags[0] not in STUDY_ROOT.table(level):
-        search.warnings.append(f"{keyword or name} is not searched by at this level: it was left aside")
-        if tags[0] not in search.keys:
-            _put(search.keys, tags[0], "")
+    if len(tags) > 1 or dictionary_VR(tags[0]) == "SQ":
+        search.warnings.append(f"{name} is not searched by: it was left aside")
         return
     if len(value) > _LONGEST_VALUE and dictionary_VR(tags[0]) != "UI":
-        raise Invalid(f"the value of {keyword} is too long")
+        raise Invalid(f"the value of {keyword_for_tag(tags[0])} is too long")
     _put(search.keys, tags[0], value)
+    search.asked.append(tags[0])
 
 
 def _tags(name: str) -> list[int]:

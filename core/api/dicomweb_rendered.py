@@ -37,7 +37,7 @@ def add_to(routes: APIRouter, records: Records, locate: Locate) -> None:
         shown = [one for one in found if rendering.is_picture(one)]
         if not shown:
             raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, f"{place} has no picture: fetch it as application/dicom")
-        media = single(wanted, _PICTURES)
+        media = single([one for one in wanted if place.instance or one.media != "*/*"], _PICTURES)
         alone = len(shown) == 1 and (numbers is None or len(numbers) == 1)
         if media and alone:
             return _picture(locate(shown[0].row), media, how, numbers)
@@ -127,11 +127,11 @@ def _cut(viewport: str | None) -> rendering.Cut | None:
 def _voi(window: str | None) -> rendering.Voi | None:
     if window is None:
         return None
-    centre, width, curve = (*window.split(","), "linear")[:3]
-    low, high = _numbers(f"{centre},{width}", "window", (2,))
-    if curve not in {"linear", "linear-exact", "sigmoid"} or high <= 0:
+    *numbers, curve = window.split(",") if window.count(",") > 1 else [*window.split(","), "linear"]
+    centre, width = _numbers(",".join(numbers), "window", (2,))
+    if curve not in {"linear", "linear-exact", "sigmoid"} or width <= 0:
         raise Invalid("window is centre,width,function: a width above 0, and linear, linear-exact or sigmoid")
-    return rendering.Voi(low, high, curve)  # type: ignore[arg-type] - looked at above
+    return rendering.Voi(centre, width, curve)  # type: ignore[arg-type] - looked at above
 
 
 def _quality(text: str | None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydicom import DataElement, Dataset
@@ -48,6 +48,19 @@ def as_json(dataset: Dataset, locate: Locate | None = None) -> Written:
     if f"{_CHARSET:08X}" in written:
         written[f"{_CHARSET:08X}"] = {"vr": "CS", "Value": _UTF8}
     return written
+
+
+def texts_as_json(texts: Mapping[int, str]) -> Written:
+    """Return attributes in the DICOM JSON Model that are known as text, their values parted by backslashes."""
+    return {f"{tag:08X}": _of_text(tag, texts[tag]) for tag in sorted(texts)}
+
+
+def _of_text(tag: int, text: str) -> dict[str, Any]:
+    vr = dictionary_VR(tag).split(" or ")[0]
+    values = [text] if vr in _ONE_TEXT else text.split("\\")
+    if vr in _NUMBERS:
+        return _holding(vr, [_number(one) if one else None for one in values])
+    return _holding(vr, [_text_value(one, vr) for one in values] if vr in _TEXTS else [])
 
 
 def _elements(dataset: Dataset, inherited: Charset, path: str, locate: Locate | None) -> Iterator[tuple[str, Any]]:

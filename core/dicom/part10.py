@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
+from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from core.dicom import objects
@@ -63,8 +63,9 @@ def _transcode(path: Path, wanted: Collection[str]) -> tuple[str, bytes]:
         dataset = pydicom.dcmread(path)
         if dataset.file_meta.TransferSyntaxUID.is_compressed:
             dataset.decompress(generate_instance_uid=False)
-        out = io.BytesIO()
-        pydicom.dcmwrite(out, dataset, implicit_vr=False, little_endian=True)
+        out = DicomBytesIO()
+        out.is_little_endian, out.is_implicit_VR = True, False
+        write_dataset(out, dataset)
     except Exception as error:
         raise Refused(f"the object cannot be written uncompressed ({type(error).__name__})") from error
     return str(ExplicitVRLittleEndian), out.getvalue()

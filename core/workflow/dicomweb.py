@@ -6,7 +6,7 @@ own cases. Who may file may bring objects, which go the way of everything that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import pydicom
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 from sqlmodel import col, select
 
 from core import access, audit
@@ -32,6 +33,9 @@ OUT_OF_RESOURCES, DOES_NOT_MATCH, CANNOT_UNDERSTAND, FAILED = 0xA700, 0xA900, 0x
 """Reasons an object was not stored (PS3.18 Table I.2-2, PS3.7 C.5)."""
 _MATRIX = ("Rows", "Columns", "BitsAllocated")
 _AT_ONCE = 500
+Answer = dict[int, str]
+"""An answer to a search: what is known of each attribute, by tag, its values parted by backslashes."""
+STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def _own_exams(work: Work, actor: Actor) -> Sequence[int | None]:
 # -- searching -------------------------------------------------------------------------------------------------------
 
 
-def search(work: Work, actor: Actor, keys: Dataset, offset: int, limit: int) -> list[Dataset]:
+def search(work: Work, actor: Actor, keys: Dataset, offset: int, limit: int) -> list[Answer]:
     """Return `limit` of what answers the keys from `offset` on, in an order that stays the same.
 
     Raises
@@ -119,7 +123,14 @@ def search(work: Work, actor: Actor, keys: Dataset, offset: int, limit: int) -> 
         raise Invalid(wrong[0])
     if access.reach(actor, Operation.VIEW_IMAGES) is Extent.OWN and not _narrowed(work, actor, keys):
         return []
-    return list(islice(index.find(work, keys, STUDY_ROOT, actor.site), offset, offset + limit))
+    tags, found = index.held(keys), index.find(work, keys, STUDY_ROOT, actor.site)
+    return [dict(zip(tags, texts, strict=True)) for texts in islice(found, offset, offset + limit)]
+
+
+def left_aside(keys: Dataset, asked: Iterable[int]) -> list[int]:
+    """Return what was asked for and is not searched by at the level of the keys, since no table holds it."""
+    held = set(index.held(keys))
+    return [tag for tag in asked if tag not in held]
 
 
 def _narrowed(work: Work, actor: Actor, keys: Dataset) -> bool:
@@ -145,24 +156,22 @@ def _values(value: object) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list | pydicom.multival.MultiValue) else [str(value or "")]
 
 
-def with_matrix(work: Work, actor: Actor, answers: Sequence[Dataset], locate: Callable[[Image], Path]) -> None:
+def with_matrix(work: Work, actor: Actor, answers: Sequence[Answer], locate: Callable[[Image], Path]) -> None:
     """Say in answers at the level of objects how large their matrix is, which no table holds but every file."""
-    uids = [str(answer.SOPInstanceUID) for answer in answers]
+    uids = [answer[SOP_INSTANCE_UID] for answer in answers]
     for start in range(0, len(uids), _AT_ONCE):
         found = select(Image).where(Image.site == actor.site, col(Image.sop_uid).in_(uids[start : start + _AT_ONCE]))
         rows = {row.sop_uid: row for row in work.session.exec(found)}
         for answer in answers[start : start + _AT_ONCE]:
-            _put_matrix(answer, rows[str(answer.SOPInstanceUID)], locate)
+            answer.update(_matrix(rows[answer[SOP_INSTANCE_UID]], locate))
 
 
-def _put_matrix(answer: Dataset, row: Image, locate: Callable[[Image], Path]) -> None:
+def _matrix(row: Image, locate: Callable[[Image], Path]) -> Answer:
     try:
         header = pydicom.dcmread(locate(row), stop_before_pixels=True, force=True, specific_tags=list(_MATRIX))
     except (Broken, OSError):
-        return  # the answer tells of the object; retrieving it tells what is wrong with its file
-    for keyword in _MATRIX:
-        if keyword in answer and header.get(keyword) is not None:
-            answer[keyword] = header[keyword]
+        return {}  # the answer tells of the object; retrieving it tells what is wrong with its file
+    return {tag_for_keyword(one) or 0: str(header.get(one)) for one in _MATRIX if header.get(one) is not None}
 
 
 # -- taking in -------------------------------------------------------------------------------------------------------
