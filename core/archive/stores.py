@@ -21,7 +21,9 @@ ARCHIVE = "tier"
 """What is old lies below this name, which may be another disk."""
 COPIES = "copies"
 """Second copies lie below this one; they are no part of the archive itself."""
-_APART = frozenset({QUARANTINE, COPIES})
+ORIGINALS, STANDARD = "originals", "standard"
+"""Files that became objects as they came, and standard copies of objects that are kept as they came."""
+_APART = frozenset({QUARANTINE, COPIES, ORIGINALS, STANDARD})
 _INCOMING = ".incoming"
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _REMEMBERED = 20_000

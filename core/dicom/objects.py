@@ -24,6 +24,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from core.dicom.charset import Charset, DecodedName, charset_of, decode_name, decode_text
+from core.dicom.convert.values import derived_uid
 from core.errors import Refused
 from core.naming import PersonName, is_placeholder, romanise
 from core.naming.readings import fold
@@ -90,9 +91,11 @@ def identity_of(dataset: Dataset) -> SentIdentity:
     name = reader.name("PatientName")
     requests = [_Reader(item, reader.charset) for item in reader.items("RequestAttributesSequence")]
     asked = tuple(dict.fromkeys(number for item in requests if (number := item.text("AccessionNumber"))))
+    if name.repaired or reader.repaired:
+        reader.problems.append(_mislabelled(reader.charset, name))
     return SentIdentity(
-        study_instance_uid=reader.uid("StudyInstanceUID"),
-        series_instance_uid=reader.uid("SeriesInstanceUID"),
+        study_instance_uid=reader.uid("StudyInstanceUID", derive=True),
+        series_instance_uid=reader.uid("SeriesInstanceUID", derive=True),
         sop_instance_uid=reader.uid("SOPInstanceUID"),
         sop_class_uid=reader.uid("SOPClassUID"),
         transfer_syntax_uid=_transfer_syntax(dataset),
@@ -149,6 +152,15 @@ def in_series(shared: SentIdentity, dataset: Dataset) -> SentIdentity | None:
 def _acquired_at(reader: _Reader) -> datetime | None:
     together = reader.parsed("AcquisitionDateTime", _as_datetime)
     return together or reader.moment("AcquisitionDate", "AcquisitionTime")
+
+
+def _mislabelled(said: Charset, name: DecodedName) -> str:
+    """What is wrong with the character set of an object whose text was found to be in another."""
+    label = "\\".join(said) or "nothing"
+    if not name.repaired:
+        return f"SpecificCharacterSet says {label}, which the text is not in"
+    found = "\\".join(name.charset)
+    return f"SpecificCharacterSet says {label}, the text is {found} (confidence {name.confidence:.0%})"
 
 
 def identity_key(identity: SentIdentity) -> str:
@@ -291,12 +303,12 @@ class _Reader:
             self.problems.append(f"{keyword} has more than one value")
         return values[0] if values else ""
 
-    def uid(self, keyword: str) -> str:
-        """A UID of digits and dots, at most 64, or empty."""
+    def uid(self, keyword: str, *, derive: bool = False) -> str:
+        """A UID of digits and dots, at most 64; what is none is empty, or derived from what stands there."""
         text = self.text(keyword)
         if text and (len(text) > _LONGEST_UID or not _UID.fullmatch(text)):
             self.problems.append(f"{keyword} is not a UID")
-            return ""
+            return derived_uid(text) if derive else ""
         return text
 
     def parsed(self, keyword: str, parse: Callable[[str], T | None]) -> T | None:

@@ -21,7 +21,7 @@ from core.wire.department import (
     Step,
     Visit,
 )
-from core.wire.images import Candidate, Correction, FileBatch, Look, Quarantined, Series, Undo, Unfile, Unfiled
+from core.wire.images import Candidate, Conversion, Correction, FileBatch, Look, Quarantined, Series, Undo, Unfile, Unfiled
 from core.wire.reports import (
     Call,
     CallTechnologist,
@@ -102,6 +102,7 @@ __all__ = [
     "Check",
     "CloseExam",
     "Consultation",
+    "Conversion",
     "Correction",
     "Damage",
     "Device",

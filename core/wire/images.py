@@ -88,6 +88,21 @@ class Quarantined(Shape):
     received_at: AwareDatetime
 
 
+class Conversion(Shape):
+    """What was mended in an object, and its two files: as it came, and standard."""
+
+    sop_instance_uid: str
+    kind: str
+    repairs: list[str]
+    charset_said: str = ""
+    charset: str = ""
+    confidence: float = 1.0
+    original: str = ""
+    original_sha256: str = ""
+    standard: str = ""
+    at: AwareDatetime
+
+
 class Series(Shape):
     """A series as the viewer lists it."""
 
@@ -99,7 +114,7 @@ class Series(Shape):
     date: str = ""
     step: str = ""
     counted: bool = True
-    instances: list[dict[str, Any]]  # {"uid", "number", "frames", "image_type", "counted", "acquired_at"}
+    instances: list[dict[str, Any]]  # {"uid", "number", "frames", "image_type", "counted", "problems", "repairs", ...}
     sent_patient_number: str = ""
     sent_patient_name: str = ""
     sent_birth_date: str = ""

@@ -91,6 +91,16 @@ def standardised(data: bytes, sop_class: str, sop_uid: str) -> Converted | None:
     return _converted(DICOM, noted(mended)) if mended.repairs else None
 
 
+def renamed(data: bytes, sop_uid: str) -> Converted:
+    """Give an object another SOP Instance UID, since its own is another object's."""
+    found = read(data)
+    mended = mend(found)
+    sop_class = mended.sop_class
+    mended = mend(found, sop_class=sop_class, sop_uid=sop_uid)
+    mended.repairs.insert(0, "SOPInstanceUID: another object had it already; one was derived")
+    return _converted(DICOM, noted(mended))
+
+
 def _of_mended(data: bytes, digest: str) -> Converted:
     found = read(data)
     mended = mend(found, digest=digest)
@@ -116,4 +126,15 @@ def _of_wrapped(kind: str, wrapped: Wrapped) -> Converted:
     )  # fmt: skip
 
 
-__all__ = ["ACR_NEMA", "DICOM", "PICTURES", "Converted", "Origin", "Subject", "convert", "kind_of", "standardised"]
+__all__ = [
+    "ACR_NEMA",
+    "DICOM",
+    "PICTURES",
+    "Converted",
+    "Origin",
+    "Subject",
+    "convert",
+    "kind_of",
+    "renamed",
+    "standardised",
+]
