@@ -75,11 +75,11 @@ class LocalStore:
         return (self._elsewhere[first], rest) if first in self._elsewhere else (self.root, path)
 
     def incoming(self, near: str = "") -> tuple[BinaryIO, Path]:
-        """Open a new temporary file on the disk of the final names."""
+        """Open a new temporary file on the disk of the final names; what was written can be mapped and read."""
         folder = self._home(near)[0] / _INCOMING
         folder.mkdir(exist_ok=True, mode=_PRIVATE_FOLDER)  # another disk that is not there is not made
         path = folder / secrets.token_hex(12)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
         return os.fdopen(descriptor, "wb"), path
 
     def place(self, temporary: Path, path: str) -> None:

@@ -183,6 +183,12 @@ def _past_item(data: Bytes, at: int, end: int, *, explicit: bool, depth: int) ->
     return at if at == end else -1
 
 
+def shared_part(found: Found) -> tuple[object, ...]:
+    """Return all that was found but what is the object's own, to be looked up by."""
+    elements = tuple((tag, said) for tag, said in found.elements.items() if tag not in OF_THE_OBJECT)
+    return elements, tuple(found.sequences.items()), tuple(found.pixels.items())
+
+
 def dataset_of(found: Found, syntax: str, only: Container[int] = _WANTED) -> Dataset:
     """Make a Dataset of what was found, or of `only` some of it, as pydicom would have read it."""
     implicit = syntax == IMPLICIT

@@ -8,10 +8,6 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
 
 from core.archive.keeper.staged import Unreadable
 from core.dicom import objects
@@ -26,19 +22,21 @@ def file_meta(sop_class: str, sop_instance: str, syntax: str, aet: str) -> bytes
     """Preamble and file meta information (PS3.10 7.1) around a dataset that came without."""
     if not (_is_uid(sop_class) and _is_uid(sop_instance)):
         raise Unreadable("the request names no usable SOP Class and Instance UID")
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = UID(sop_class)
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance)
-    meta.TransferSyntaxUID = UID(syntax)
-    meta.ImplementationClassUID = UID(_IMPLEMENTATION)
-    meta.ImplementationVersionName = _VERSION
-    if aet:
-        meta.SourceApplicationEntityTitle = aet
-    out = DicomBytesIO()
-    out.write(_PREAMBLE)
-    write_file_meta_info(out, meta)
-    return out.getvalue()
+    elements = [
+        (b"\x01\x00OB\0\0\x02\0\0\0", b"\0\x01"),
+        _element(0x02, b"UI", sop_class), _element(0x03, b"UI", sop_instance), _element(0x10, b"UI", syntax),
+        _element(0x12, b"UI", _IMPLEMENTATION), _element(0x13, b"SH", _VERSION),
+        *([_element(0x16, b"AE", aet)] if aet else ()),
+    ]  # fmt: skip
+    group = b"".join(b"\x02\0" + head + value for head, value in elements)
+    return _PREAMBLE + b"\x02\0\0\0UL\x04\0" + len(group).to_bytes(4, "little") + group
+
+
+def _element(number: int, vr: bytes, text: str) -> tuple[bytes, bytes]:
+    """Write an element of group 0002 in Explicit VR Little Endian; UIDs are padded by NUL, other text by a space."""
+    value = text.encode("ascii", "replace")
+    value += (b"\0" if vr == b"UI" else b" ") * (len(value) % 2)
+    return number.to_bytes(2, "little") + vr + len(value).to_bytes(2, "little"), value
 
 
 def _is_uid(text: str) -> bool:

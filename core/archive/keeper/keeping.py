@@ -15,7 +15,9 @@ from sqlmodel import select
 
 from core.archive import proof
 from core.archive.keeper import staged as staging
-from core.archive.keeper.file_meta import file_meta, missing_meta, source
+from core.archive.keeper.arriving import Arriving, shut
+from core.archive.keeper.file_meta import missing_meta, source
+from core.archive.keeper.readings import Readings
 from core.archive.keeper.rows import acknowledge, batch_of, image_row, index_rows, quarantined_row
 from core.archive.keeper.staged import Staged, no_room
 from core.archive.stores import Store
@@ -56,16 +58,15 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._readings = Readings()
 
     # -- taking in: the bytes ----------------------------------------------------------------------------------------
 
-    def stage(self, dataset: bytes | memoryview, announced: tuple[str, str, str], aet: str) -> Staged:
-        """Write and read a dataset as it came over the network.
+    def arriving(self, announced: tuple[str, str, str], aet: str) -> Arriving:
+        """Begin to take an object in as it comes over the network.
 
         Parameters
         ----------
-        dataset
-            Its bytes, without file meta.
         announced
             SOP Class, SOP Instance and transfer syntax UID of the command and its presentation context.
         aet
@@ -74,17 +75,17 @@ class Keeper:
         Raises
         ------
         Unreadable
-            It is broken off, or lacks what tells it from others.
-        Mismatch
-            Its UIDs are not the announced ones.
+            The UIDs announced are none.
         NoRoom
             The store does not take it.
         """
-        meta = file_meta(*announced, aet)
-        digest = hashlib.sha256(meta)
-        digest.update(dataset)
-        temporary = self._write(iter((meta, dataset)))
-        return self._read(temporary, digest.hexdigest(), hashlib.sha256(dataset).hexdigest(), aet, announced[:2])
+        return Arriving(self.store, self._readings, announced, aet)
+
+    def stage(self, dataset: bytes | memoryview, announced: tuple[str, str, str], aet: str) -> Staged:
+        """Write and read a dataset that is here whole; as `arriving`, and raises what that does."""
+        arriving = self.arriving(announced, aet)
+        arriving.write(dataset)
+        return arriving.finish()
 
     def stage_file(self, source: Path, aet: str = "") -> Staged:
         """Copy and read a file; one that is no standard DICOM file gets the file meta it lacks.
@@ -100,34 +101,30 @@ class Keeper:
         with source.open("rb") as file:
             meta = missing_meta(file, header, source)
             digest = hashlib.sha256(meta)
-            temporary = self._write(_pieces(meta, file, digest))
-        return self._read(temporary, digest.hexdigest(), objects.content_digest(temporary), aet, None)
+            temporary = self._copied(_pieces(meta, file, digest))
+        try:
+            content = objects.content_digest(temporary)
+            return staging.read(staging.written(temporary, digest.hexdigest(), content, aet))
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
-    def _write(self, pieces: Iterator[bytes | memoryview]) -> Path:
+    def _copied(self, pieces: Iterator[bytes]) -> Path:
         """Write a temporary file and sync it."""
         try:
             file, temporary = self.store.incoming()
         except OSError as error:
             raise no_room(error) from error
         try:
-            with file:
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            shut(file, temporary)
             raise no_room(error) from error
         return temporary
-
-    def _read(
-        self, temporary: Path, sha256: str, content_sha256: str, aet: str, announced: tuple[str, str] | None
-    ) -> Staged:
-        try:
-            return staging.read(temporary, sha256, content_sha256, aet, announced)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
     # -- taking in: the rows -----------------------------------------------------------------------------------------
 
@@ -215,7 +212,7 @@ class Keeper:
     def _sweep(self, work: Work, temporary: Path) -> bool:
         """Remove a leftover, and its final name where no row has it."""
         try:
-            staged = staging.read(temporary, "", objects.content_digest(temporary), "", None)
+            staged = staging.read(staging.written(temporary, "", objects.content_digest(temporary)))
         except Refused:
             temporary.unlink(missing_ok=True)
             return True
@@ -232,7 +229,9 @@ class Keeper:
     def read_back(self, path: str) -> Staged:
         """Read a file that lies in the store, as if it had just come; for rebuilding the rows."""
         place = self.store.local(path)
-        return staging.read(place, proof.sha256_of(place), objects.content_digest(place), source(place), None)
+        return staging.read(
+            staging.written(place, proof.sha256_of(place), objects.content_digest(place), source(place))
+        )
 
     # -- giving out --------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from core.archive.stores import QUARANTINE
 from core.dicom import frames, objects
 from core.dicom.charset import decode_name
+from core.dicom.frames import FrameCount
 from core.dicom.objects import SentIdentity
 from core.errors import Broken, Refused
 
@@ -63,6 +64,8 @@ class Staged:
     due_frames: int | None
     counted: bool
     received_at: datetime
+    number: str
+    """The patient number as a part of a path."""
     aet: str = ""
 
     @property
@@ -74,9 +77,8 @@ class Staged:
     def path(self) -> str:
         """Where it belongs: day received, patient number, study, series, object."""
         said = self.identity
-        number = objects.safe_component(said.patient_id) if said.patient_id else "unknown"
         uids = (said.study_instance_uid or "unknown", said.series_instance_uid or "unknown", said.sop_instance_uid)
-        return "/".join((f"{self.received_at:%Y/%m/%d}", number, *uids)) + ".dcm"
+        return "/".join((f"{self.received_at:%Y/%m/%d}", self.number, *uids)) + ".dcm"
 
     @property
     def paths(self) -> tuple[str, str]:
@@ -89,26 +91,66 @@ class Staged:
         return f"{QUARANTINE}/{self.paths[1]}"
 
 
-def read(temporary: Path, sha256: str, content_sha256: str, aet: str, announced: tuple[str, str] | None) -> Staged:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file as it was written, not read yet; `announced` are SOP Class and Instance UID of the command that came."""
+
+    temporary: Path
+    size: int
+    sha256: str
+    content_sha256: str
+    received_at: datetime
+    aet: str = ""
+    announced: tuple[str, str] | None = None
+
+
+def written(path: Path, sha256: str, content_sha256: str, aet: str = "") -> Written:
+    """Look at a file that lies there already."""
+    found = path.stat()
+    return Written(path, found.st_size, sha256, content_sha256, datetime.fromtimestamp(found.st_mtime, UTC), aet)
+
+
+def read(one: Written) -> Staged:
     """Read a written file and refuse what cannot be kept."""
-    dataset = _whole(temporary)
+    dataset = _whole(one.temporary)
+    pixels = any(keyword in dataset for keyword in _PIXELS)
+    return staged_of(one, dataset, frames.frames_received(dataset), pixels=pixels)
+
+
+def staged_of(one: Written, dataset: Dataset, count: FrameCount, *, pixels: bool) -> Staged:
+    """Say what a dataset that is whole says of itself, and refuse it where it cannot be kept.
+
+    Raises
+    ------
+    Unreadable
+        It lacks what tells it from others, or its pixel data.
+    Mismatch
+        Its UIDs are not the announced ones.
+    """
     said = objects.identity_of(dataset)
     if not said.sop_class_uid or not said.sop_instance_uid:
         raise Unreadable("the object has no usable SOP Class or Instance UID")
-    if "Rows" in dataset and not any(keyword in dataset for keyword in _PIXELS):
+    if "Rows" in dataset and not pixels:
         raise Unreadable("the image breaks off before its pixel data: send it again")
-    if announced is not None and announced != (said.sop_class_uid, said.sop_instance_uid):
-        raise Mismatch("the UIDs of dataset and command differ")
-    count = frames.frames_received(dataset)
-    written = temporary.stat()
+    demand_announced(one, said)
     return Staged(
-        temporary=temporary, size=written.st_size, sha256=sha256, content_sha256=content_sha256, identity=said,
+        temporary=one.temporary, size=one.size, sha256=one.sha256, content_sha256=one.content_sha256, identity=said,
         identity_key=objects.identity_key(said), study_date=_date(dataset, "StudyDate"),
         study_time=_time(dataset, "StudyTime"), series_date=_date(dataset, "SeriesDate"),
         series_time=_time(dataset, "SeriesTime"), referrer=_name(dataset, "ReferringPhysicianName", said),
         frames=count.frames, due_frames=count.expected_by_vectors, counted=frames.is_original(dataset),
-        received_at=datetime.fromtimestamp(written.st_mtime, UTC), aet=aet,
+        received_at=one.received_at, aet=one.aet, number=_number(said),
     )  # fmt: skip
+
+
+def demand_announced(one: Written, said: SentIdentity) -> None:
+    """Refuse an object that is not the one its command announced."""
+    if one.announced is not None and one.announced != (said.sop_class_uid, said.sop_instance_uid):
+        raise Mismatch("the UIDs of dataset and command differ")
+
+
+def _number(said: SentIdentity) -> str:
+    return objects.safe_component(said.patient_id) if said.patient_id else "unknown"
 
 
 def _whole(path: Path) -> Dataset:

@@ -1,0 +1,71 @@
+"""Reads what an object says of itself, what a series has in common only once.
+
+It says what `staged.read` says of the file: what is not plain is read by that. What is remembered is found by the very
+bytes it was read from, so nothing ever goes stale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from mmap import ACCESS_READ, mmap
+
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID
+
+from core.archive.keeper import staged as staging
+from core.archive.keeper.staged import Staged, Written
+from core.dicom import frames, header, objects
+from core.dicom.header import Found
+
+_REMEMBERED = 512
+_PIXEL_DATA = header.tag_of("PixelData")
+
+
+class Readings:
+    """What objects said that came lately."""
+
+    def __init__(self) -> None:
+        self._shared: dict[object, Staged] = {}
+
+    def read(self, one: Written, descriptor: int, offset: int, syntax: str) -> Staged:
+        """Read a file whose dataset begins at `offset` in a transfer syntax; raises as `staged.read` does."""
+        if one.size <= offset:
+            return staging.read(one)
+        with mmap(descriptor, one.size, access=ACCESS_READ) as view:
+            found = header.scan(view, offset, one.size, syntax)
+        if found is None:
+            return staging.read(one)
+        return self._read(one, found, syntax)
+
+    def _read(self, one: Written, found: Found, syntax: str) -> Staged:
+        key = (syntax, one.aet, *header.shared_part(found))
+        shared = self._shared.get(key)
+        staged = _like(shared, one, found, syntax) if shared else None
+        if staged is None:
+            staged = _on_its_own(one, found, syntax)
+            if len(self._shared) > _REMEMBERED:
+                self._shared.clear()
+            self._shared[key] = staged
+        return staged
+
+
+def _like(shared: Staged, one: Written, found: Found, syntax: str) -> Staged | None:
+    """Say it of an object that has all but its own in common with one read before."""
+    said = objects.in_series(shared.identity, header.dataset_of(found, syntax, header.OF_THE_OBJECT))
+    if said is None or not said.sop_instance_uid:
+        return None
+    staging.demand_announced(one, said)
+    return replace(
+        shared, temporary=one.temporary, size=one.size, sha256=one.sha256, content_sha256=one.content_sha256,
+        identity=said, received_at=one.received_at,
+    )  # fmt: skip
+
+
+def _on_its_own(one: Written, found: Found, syntax: str) -> Staged:
+    dataset = header.dataset_of(found, syntax)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    if one.aet:
+        dataset.file_meta.SourceApplicationEntityTitle = one.aet
+    count = frames.frames_received(dataset, found.pixels.get(_PIXEL_DATA) or None)
+    return staging.staged_of(one, dataset, count, pixels=bool(found.pixels))
