@@ -23,7 +23,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
 from core import settings
-from core.commands import Arguments, OneLine, command, demo, devices, objects, operator, papers, say, spelled
+from core.commands import (
+    Arguments,
+    OneLine,
+    command,
+    demo,
+    devices,
+    importing,
+    jobs,
+    objects,
+    operator,
+    papers,
+    say,
+    sending,
+    spelled,
+)
 from core.errors import CoreError, Invalid, place_of
 from core.model import Site
 from core.service import FolderLock, Service, make_folder, open_records, sign_ins
@@ -71,7 +85,7 @@ def _parser() -> OneLine:
     _add_staff(commands)
     _add_site(commands)
     _add_migrate(commands)
-    for room in (devices, objects, papers, demo):
+    for room in (devices, importing, objects, sending, jobs, papers, demo):
         room.add_to(commands)
     return parser
 

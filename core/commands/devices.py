@@ -6,8 +6,7 @@ from typing import Any
 
 from core import wire
 from core.commands import Arguments, command, operator, say
-from core.scu.peer import Peer
-from core.service import open_records
+from core.service import open_records, peer_of
 from core.settings import Settings
 from core.workflow import devices
 
@@ -52,7 +51,7 @@ def _list(given: Settings, arguments: Arguments) -> None:
 def _echo(given: Settings, arguments: Arguments) -> None:
     with open_records(given).reading() as work:
         device = devices.shape(devices.named(work, arguments.aet))
-    Peer(device.aet, device.host, device.port, given.aet).echo()
+    peer_of(given, device).echo()
     say(arguments, {"aet": device.aet, "answered": True}, f"{device.aet} at {device.host}:{device.port} answers")
 
 

@@ -22,7 +22,7 @@ from core.records import Records, Work
 from core.scu.peer import ALL_COMMITTED, Peer
 from core.vocabulary import DELIVERY_AFTER, DeliveryState, may_follow
 from core.workflow import devices
-from core.workflow.queue import Ticket
+from core.workflow.queue import OPEN, Ticket
 
 ASK, ANSWER = "commit.ask", "commit.answer"
 ATTEMPTS = 24
@@ -47,6 +47,12 @@ def ask(work: Work, ticket: Ticket, aet: str) -> None:
             row.transaction_uid = transaction
         payload: dict[str, object] = {"aet": aet, "transaction_uid": transaction, "sent_by": ticket.job_id}
         work.enqueue(ticket.site, ASK, payload, lane=f"send:{aet}", attempts=ATTEMPTS)
+
+
+def still_asking(work: Work, job_id: int) -> bool:
+    """Whether a node is still to be asked for the first time about what a job sent."""
+    open_jobs = select(Job).where(Job.kind == ASK, col(Job.state).in_(OPEN), Job.error == "")
+    return any(job.arguments["sent_by"] == job_id for job in work.session.exec(open_jobs))
 
 
 def reported(work: Work, actor: Actor, aet: str, event_type: int, report: Dataset) -> None:
