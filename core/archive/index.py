@@ -1,248 +1,394 @@
 """Answers queries from the four tables of what arrived.
 
-The database cuts down the candidates by what it has indexes for; `matching` decides. A key that no table holds matches
-all and comes back empty. Order and answers depend on what was sent alone, so a rebuilt index answers the same.
+The database cuts down the candidates by what it has indexes for; `matching` decides, on the texts of the row. A key
+that no table holds matches all and comes back empty. Order and answers depend on what was sent alone, so a rebuilt
+index answers the same, and so does a database without trigrams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pydicom import DataElement, Dataset, config
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-from sqlalchemy import and_
-from sqlmodel import col, func, select
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+from sqlalchemy import Connection, String, and_, cast, exists, func, literal_column, or_, select, text, union_all
+from sqlalchemy import column as column_clause
+from sqlalchemy import table as table_clause
+from sqlalchemy.orm import aliased
+from sqlmodel import col
 
 from core.dicom import matching
-from core.dicom.charset import choose_charset
-from core.dicom.information_models import Model
-from core.dicom.matching import Criteria
+from core.dicom.information_models import LEVELS, Matching, Model
+from core.dicom.matching import Wish
 from core.model import Image, SentPatient, Series, Study
 from core.records import Work
 
-_AT_ONCE = 500
-_TEXTS = frozenset({"PN", "LO", "SH"})
-_PATIENT = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
-_STUDY = (
-    *("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "StudyID", "StudyDescription"),
-    *("ReferringPhysicianName", "ModalitiesInStudy", "SOPClassesInStudy"),
-)
-_SERIES = (
-    *("SeriesInstanceUID", "Modality", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime"),
-    *("BodyPartExamined", "StationName"),
-)
-_IMAGE = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber", "NumberOfFrames", "ImageType")
-_LEVEL = "QueryRetrieveLevel"
+Row = Sequence[Any]
+Column = Any  # an attribute of SQLModel's tables, or an expression of SQLAlchemy: their types differ without end
+Clause = Any
+_FIRST, _AT_ONCE = 16, 500  # rows looked at before the first answer goes out, and then
+_MOST_VALUES = 30_000  # in one list; SQLite takes 32766 parameters
+_TRIGRAM = 3
+_LAST_SIGN = "\U0010ffff"
+_WILD = re.compile(r"[*?]")
+_AVAILABILITY = {"online": "ONLINE", "offline": "OFFLINE"}
+_PATIENT, _STUDY, _SERIES, _IMAGE = range(len(LEVELS))
 
 
 def _tag(keyword: str) -> int:
     return tag_for_keyword(keyword) or 0
 
 
-_IDENTITY: tuple[Any, ...] = (
-    *(SentPatient.patient_number, SentPatient.issuer, SentPatient.name),
-    *(SentPatient.birth_date, SentPatient.sex),
+def _columns(**columns: Column) -> dict[int, Column]:
+    return {_tag(keyword): column for keyword, column in columns.items()}
+
+
+_COLUMNS: tuple[dict[int, Column], ...] = (
+    _columns(
+        PatientID=SentPatient.patient_number, IssuerOfPatientID=SentPatient.issuer, PatientName=SentPatient.name,
+        PatientBirthDate=SentPatient.birth_date, PatientSex=SentPatient.sex,
+    ),
+    _columns(
+        StudyInstanceUID=Study.uid, StudyDate=Study.date, StudyTime=Study.time, AccessionNumber=Study.accession,
+        StudyID=Study.study_id, StudyDescription=Study.description, ReferringPhysicianName=Study.referrer,
+    ),
+    _columns(
+        SeriesInstanceUID=Series.uid, Modality=Series.modality, SeriesNumber=Series.number,
+        SeriesDescription=Series.description, SeriesDate=Series.date, SeriesTime=Series.time,
+        BodyPartExamined=Series.body_part, StationName=Series.station,
+    ),
+    _columns(
+        SOPInstanceUID=Image.sop_uid, SOPClassUID=Image.sop_class, InstanceNumber=Image.number,
+        NumberOfFrames=func.nullif(Image.frames, 0), ImageType=Image.image_type,
+        AvailableTransferSyntaxUID=Image.transfer_syntax,
+    ),
+)  # fmt: skip
+"""What each level's table holds, by tag."""
+
+_IDENTITY: tuple[Column, ...] = tuple(_COLUMNS[_PATIENT].values())
+_TABLES: tuple[Any, ...] = (SentPatient, Study, Series, Image)
+_ABOVE: tuple[Column, ...] = (None, Study.sent_patient_id, Series.study_id, Image.series_id)
+_KEYS: tuple[tuple[Column, ...], ...] = (_IDENTITY, (Study.uid,), (Series.uid,), (Image.tier,))
+"""What the derived attributes of each level are grouped by."""
+
+_SAME: tuple[tuple[Column, ...], ...] = (
+    _IDENTITY,
+    (Study.uid, SentPatient.patient_number),
+    (Series.uid, Study.uid, SentPatient.patient_number),
+    (Image.sop_uid,),
 )
-_HELD = {_tag(keyword) for keyword in (*_PATIENT, *_STUDY, *_SERIES, *_IMAGE, _LEVEL, "SpecificCharacterSet")}
+"""What makes a row of each level one and the same for a peer: identities differ in more than a peer asks for."""
+
+_COUNTED: dict[int, tuple[int, int]] = {
+    _tag(f"NumberOf{of}Related{what}"): (depth, counted)
+    for depth, of in enumerate(("Patient", "Study", "Series"))
+    for counted, what in enumerate(("Patients", "Studies", "Series", "Instances"))
+    if counted > depth
+}
+_NAME, _MODALITIES, _CLASSES = _tag("PatientName"), _tag("ModalitiesInStudy"), _tag("SOPClassesInStudy")
+_AVAILABLE = _tag("InstanceAvailability")
+_INDEXED = frozenset(
+    map(_tag, ("PatientID", "StudyInstanceUID", "AccessionNumber", "SeriesInstanceUID", "SOPInstanceUID"))
+)
+_NOT_AS_WRITTEN = frozenset(map(_tag, ("ReferringPhysicianName", "ImageType", "NumberOfFrames")))
+"""Matched by folded letters, one by one of several, or where 0 is none: `matching` looks at them alone."""
+_OF_TRIGRAMS: dict[Column, str] = {
+    SentPatient.alphabetic: "alphabetic", SentPatient.ideographic: "ideographic", SentPatient.phonetic: "phonetic",
+    SentPatient.patient_number: "patient_number", Study.description: "description", Study.accession: "accession",
+}  # fmt: skip
 
 
-def find(work: Work, keys: Dataset, model: Model, site: str) -> Iterator[Dataset]:
-    """Yield what answers a Study or Patient Root query at the level it names (PS3.4 C.4.1.3)."""
-    query = _Query(work, keys, model, site)
-    asked = Dataset()
-    for tag in keys.keys() & _HELD:
-        asked[tag] = keys[tag]
-    seen: set[tuple[str, ...]] = set()
-    for key, item in query.items():
-        if key not in seen and matching.match(asked, item, model):
-            seen.add(key)
-            yield _written(matching.answer(keys, item, model), keys)
+def held(keys: Dataset) -> tuple[int, ...]:
+    """Return the attributes of a query that `find` has values for at its level, in the order it gives them."""
+    depth = _depth(keys)
+    asked = sorted(int(tag) for tag in keys.keys())  # noqa: SIM118 - iterating a Dataset decodes its elements
+    direct = {tag for columns in _COLUMNS[: depth + 1] for tag in columns}
+    derived = {_AVAILABLE, *(tag for tag, (of, _) in _COUNTED.items() if of <= depth)}
+    derived |= {_MODALITIES, _CLASSES} if depth >= _STUDY else set()
+    return (*(tag for tag in asked if tag in direct), *(tag for tag in asked if tag in derived))
 
 
-def _written(answer: Dataset, keys: Dataset) -> Dataset:
-    """Name the character set that holds every text of an answer: the one of the request if it can."""
-    texts = [str(element.value) for element in answer if element.VR in _TEXTS and element.value]
-    charset = choose_charset(texts, _charset_of(keys))
-    if charset:
-        _put(answer, SpecificCharacterSet=list(charset))
-    return answer
+def find(work: Work, keys: Dataset, model: Model, site: str) -> Iterator[tuple[str, ...]]:
+    """Yield what answers a Study or Patient Root query at the level it names (PS3.4 C.4.1.3): the texts of `held`."""
+    return _Query(work, keys, model, site).answers()
 
 
-def _charset_of(keys: Dataset) -> list[str]:
-    value = keys.get("SpecificCharacterSet") or ""
-    return [value] if isinstance(value, str) else [str(part) for part in value]
+def _depth(keys: Dataset) -> int:
+    return LEVELS.index(matching.level_of(keys))
 
 
 class _Query:
-    """One query: its candidates by level, read some hundred rows at a time."""
+    """One query: its rows, read some hundred at a time, and what is derived from the rows below them."""
 
     def __init__(self, work: Work, keys: Dataset, model: Model, site: str) -> None:
-        self._session = work.session
-        self._keys = keys
-        self._level = matching.level_of(keys)
-        self._criteria = matching.as_criteria(keys, model)
-        self._site = site
+        self._connection = work.session.connection()
+        self._site, self._depth = site, _depth(keys)
+        held_here = held(keys)
+        columns = {tag: column for level in _COLUMNS[: self._depth + 1] for tag, column in level.items()}
+        self._direct = [columns[tag] for tag in held_here if tag in columns]
+        self._derived = [tag for tag in held_here if tag not in columns]
+        places = {tag: at for at, tag in enumerate(held_here)}
+        self._wishes = [wish for wish in matching.wishes(keys, model) if wish.tag in places]
+        self._tests = [(places[wish.tag], wish.test()) for wish in self._wishes if wish.tag in columns]
+        self._late_tests = [(places[wish.tag], wish.test()) for wish in self._wishes if wish.tag not in columns]
+        self._beside: dict[Column, int] = {}
+        self._same = [self._place(column) for column in _SAME[self._depth]]
+        self._keys = {of: [self._place(column) for column in _KEYS[of]] for of in map(self._level, self._derived)}
 
-    def items(self) -> Iterator[tuple[tuple[str, ...], Dataset]]:
-        """Yield candidates, each with what makes it one and the same for a peer."""
-        read: Callable[[Sequence[int]], Iterator[tuple[tuple[str, ...], Dataset]]] = {
-            "PATIENT": self._patients,
-            "STUDY": self._studies,
-            "SERIES": self._series,
-            "IMAGE": self._images,
-        }[self._level]
-        ids = list(self._session.exec(self._candidates()))
-        for start in range(0, len(ids), _AT_ONCE):
-            yield from read(ids[start : start + _AT_ONCE])
+    def _place(self, column: Column) -> int:
+        """Have a column read beside those asked for, and return where it stands in a row."""
+        return self._beside.setdefault(column, len(self._direct) + len(self._beside))
 
-    def _candidates(self) -> Any:  # noqa: ANN401 - SQLModel's selects differ in type by their columns
-        depth = ("PATIENT", "STUDY", "SERIES", "IMAGE").index(self._level)
-        table = (SentPatient, Study, Series, Image)[depth]
-        found: Any = select(table.id).select_from(SentPatient)
-        order: list[Any] = [SentPatient.patient_number, SentPatient.name, SentPatient.identity_key]
-        if depth > 0:
-            found = found.join(Study, col(Study.sent_patient_id) == SentPatient.id)
-            order = [Study.date, Study.time, Study.uid, *order]
-        if depth > 1:
-            found = found.join(Series, col(Series.study_id) == Study.id)
-            order += [Series.number, Series.uid]
-        if depth > 2:  # noqa: PLR2004 - the fourth level
-            found = found.join(Image, col(Image.series_id) == Series.id)
-            order += [Image.number, Image.sop_uid]
-        return found.where(SentPatient.site == self._site, *_conditions(self._criteria, depth)).order_by(*order)
+    def _level(self, tag: int) -> int:
+        """Return the level a derived attribute belongs to."""
+        if tag in _COUNTED:
+            return _COUNTED[tag][0]
+        return self._depth if tag == _AVAILABLE else _STUDY
 
-    def _patients(self, ids: Sequence[int]) -> Iterator[tuple[tuple[str, ...], Dataset]]:
-        rows = {row.id: row for row in self._session.exec(select(SentPatient).where(col(SentPatient.id).in_(ids)))}
-        for patient in (rows[each] for each in ids):
-            item = _patient_item(patient)
-            same = zip(_IDENTITY, _who(patient), strict=True)
-            self._count(item, "Patient", and_(*(column == value for column, value in same)))
-            yield _who(patient), item
+    def answers(self) -> Iterator[tuple[str, ...]]:
+        """Yield the texts of each answer once."""
+        seen: set[tuple[str, ...]] = set()
+        width = len(self._direct)
+        for rows in self._read():
+            likely = [row for row in rows if all(test(row[at]) for at, test in self._tests)]
+            lookups = [self._lookup(tag, likely) for tag in self._derived] if likely else []
+            for row in likely:
+                texts = (*row[:width], *(look(row) for look in lookups))
+                same = tuple(row[at] for at in self._same)
+                if same not in seen and all(test(texts[at]) for at, test in self._late_tests):
+                    seen.add(same)
+                    yield texts
 
-    def _studies(self, ids: Sequence[int]) -> Iterator[tuple[tuple[str, ...], Dataset]]:
-        found = select(Study, SentPatient).join(SentPatient, col(SentPatient.id) == Study.sent_patient_id)
-        rows = {row[0].id: row for row in self._session.exec(found.where(col(Study.id).in_(ids)))}
-        for study, patient in (rows[each] for each in ids):
-            item = _patient_item(patient)
-            self._put_study(item, study)
-            yield (study.uid, patient.patient_number), item
+    def _read(self) -> Iterator[Sequence[Row]]:
+        """Yield rows in order, few at first so that the first answer goes out at once."""
+        result = self._connection.execute(self._statement(), execution_options={"stream_results": True})
+        try:
+            rows = result.fetchmany(_FIRST)
+            while rows:
+                yield rows
+                rows = result.fetchmany(_AT_ONCE)
+        finally:
+            result.close()
 
-    def _series(self, ids: Sequence[int]) -> Iterator[tuple[tuple[str, ...], Dataset]]:
-        found = select(Series, Study, SentPatient).join(Study, col(Study.id) == Series.study_id)
-        found = found.join(SentPatient, col(SentPatient.id) == Study.sent_patient_id)
-        rows = {row[0].id: row for row in self._session.exec(found.where(col(Series.id).in_(ids)))}
-        for series, study, patient in (rows[each] for each in ids):
-            item = _patient_item(patient)
-            self._put_study(item, study)
-            self._put_series(item, series)
-            yield (series.uid, study.uid, patient.patient_number), item
+    def _statement(self) -> Clause:
+        shown = (_as_text(column) for column in self._direct)
+        conditions, few = _Conditions(self._connection, self._site, self._depth).of(self._wishes)
+        return (
+            select(*shown, *self._beside)
+            .select_from(_joined(_PATIENT, self._depth))
+            .where(*conditions)
+            .order_by(*_order(self._depth, few=few))
+        )
 
-    def _images(self, ids: Sequence[int]) -> Iterator[tuple[tuple[str, ...], Dataset]]:
-        found = select(Image, Series, Study, SentPatient).join(Series, col(Series.id) == Image.series_id)
-        found = found.join(Study, col(Study.id) == Series.study_id)
-        found = found.join(SentPatient, col(SentPatient.id) == Study.sent_patient_id)
-        rows = {row[0].id: row for row in self._session.exec(found.where(col(Image.id).in_(ids)))}
-        for image, series, study, patient in (rows[each] for each in ids):
-            item = _patient_item(patient)
-            self._put_study(item, study)
-            self._put_series(item, series)
-            _put(
-                item, SOPInstanceUID=image.sop_uid, SOPClassUID=image.sop_class, InstanceNumber=image.number,
-                NumberOfFrames=image.frames or None, ImageType=image.image_type,
-            )  # fmt: skip
-            yield (image.sop_uid,), item
+    # -- what the rows below say -------------------------------------------------------------------------------------
 
-    def _put_study(self, item: Dataset, study: Study) -> None:
-        _put(
-            item, StudyInstanceUID=study.uid, StudyDate=study.date, StudyTime=study.time,
-            AccessionNumber=study.accession, StudyID=study.study_id, StudyDescription=study.description,
-            ReferringPhysicianName=study.referrer,
-        )  # fmt: skip
-        in_study = Study.uid == study.uid
-        if self._asks("ModalitiesInStudy"):
-            _put(item, ModalitiesInStudy=self._distinct(Series.modality, in_study))
-        if self._asks("SOPClassesInStudy"):
-            _put(item, SOPClassesInStudy=self._distinct(Image.sop_class, in_study))
-        self._count(item, "Study", in_study)
+    def _lookup(self, tag: int, rows: Sequence[Row]) -> Callable[[Row], str]:
+        """Return what gives a derived attribute of a row, read for all of `rows` at once."""
+        of = self._level(tag)
+        places = self._keys[of]
+        if of == _IMAGE:
+            return lambda row: _AVAILABILITY.get(row[places[0]], "NEARLINE")
+        firsts = list({row[places[0]] for row in rows})
+        if tag in _COUNTED:
+            counts = self._count(of, _COUNTED[tag][1], firsts)
+            return lambda row: str(counts.get(tuple(row[at] for at in places), 0))
+        if tag == _AVAILABLE:
+            tiers = self._values(of, Image.tier, firsts, Image.tier != literal_column("'online'"))
+            return lambda row: _least_available(tiers.get(tuple(row[at] for at in places), ()))
+        values = self._values(of, Series.modality if tag == _MODALITIES else Image.sop_class, firsts)
+        return lambda row: "\\".join(sorted(filter(None, values.get(tuple(row[at] for at in places), ()))))
 
-    def _put_series(self, item: Dataset, series: Series) -> None:
-        _put(
-            item, SeriesInstanceUID=series.uid, Modality=series.modality, SeriesNumber=series.number,
-            SeriesDescription=series.description, SeriesDate=series.date, SeriesTime=series.time,
-            BodyPartExamined=series.body_part, StationName=series.station,
-        )  # fmt: skip
-        self._count(item, "Series", Series.uid == series.uid)
+    def _values(self, of: int, column: Column, firsts: Sequence[str], *conditions: Clause) -> Mapping[Row, set[str]]:
+        found: dict[Row, set[str]] = {}
+        depth = _SERIES if column is Series.modality else _IMAGE
+        for *key, value in self._below(of, depth, (column,), firsts, *conditions, distinct=True):
+            found.setdefault(tuple(key), set()).add(value)
+        return found
 
-    def _asks(self, keyword: str) -> bool:
-        return _tag(keyword) in self._keys
+    def _count(self, of: int, what: int, firsts: Sequence[str]) -> Mapping[Row, int]:
+        column = func.count(col(Image.id)) if what == _IMAGE else func.count(func.distinct(_KEYS[what][0]))
+        return {tuple(key): count for *key, count in self._below(of, what, (column,), firsts)}
 
-    def _distinct(self, column: Any, condition: Any) -> list[str]:  # noqa: ANN401 - a column and a condition
-        """Return the values a study's series or images have, sorted; its images are joined only where asked."""
-        found: Any = select(column).select_from(Study).join(Series, col(Series.study_id) == Study.id)
-        if column is Image.sop_class:
-            found = found.join(Image, col(Image.series_id) == Series.id)
-        found = found.where(Study.site == self._site, condition).distinct()
-        return sorted(value for value in self._session.exec(found) if value)
-
-    def _count(self, item: Dataset, of: str, condition: Any) -> None:  # noqa: ANN401 - a condition
-        """Add the NumberOf...Related... attributes a query asks for (PS3.4 C.3.4)."""
-        for what, column in (("Studies", Study.uid), ("Series", Series.uid), ("Instances", Image.sop_uid)):
-            keyword = f"NumberOf{of}Related{what}"
-            if not _tag(keyword) or not self._asks(keyword):
-                continue
-            counted: Any = select(func.count(func.distinct(column))).select_from(SentPatient)
-            counted = counted.join(Study, col(Study.sent_patient_id) == SentPatient.id)
-            counted = counted.join(Series, col(Series.study_id) == Study.id)
-            counted = counted.join(Image, col(Image.series_id) == Series.id)
-            counted = counted.where(SentPatient.site == self._site, condition)
-            _put(item, **{keyword: self._session.exec(counted).one()})
+    def _below(
+        self,
+        of: int,
+        depth: int,
+        columns: tuple[Column, ...],
+        firsts: Sequence[str],
+        *conditions: Clause,
+        distinct: bool = False,
+    ) -> Iterable[Row]:
+        """Read columns of a level below, grouped by what they belong to."""
+        top, keys = min(of, _STUDY), _KEYS[of]
+        found: Clause = select(*keys, *columns).select_from(_joined(top, depth))
+        found = found.where(_TABLES[top].site == self._site, keys[0].in_(firsts), *conditions)
+        return self._connection.execute(found.distinct() if distinct else found.group_by(*keys)).all()
 
 
-def _conditions(criteria: Criteria, depth: int) -> Iterator[Any]:
-    """Yield what a row must fulfil to be a candidate, for the tables that are joined at `depth`."""
-    if criteria.patient_id is not None:
-        yield SentPatient.patient_number == criteria.patient_id
-    if criteria.name_prefix and criteria.name_prefix.isascii():
-        yield func.lower(SentPatient.name).startswith(criteria.name_prefix.lower(), autoescape=True)
-    if depth > 0:
-        yield from _study_conditions(criteria)
-    if depth > 1:
-        if criteria.modality is not None:
-            yield Series.modality == criteria.modality
-        if criteria.series_uids:
-            yield col(Series.uid).in_(criteria.series_uids)
-    if depth > 2 and criteria.instance_uids:  # noqa: PLR2004 - the fourth level
-        yield col(Image.sop_uid).in_(criteria.instance_uids)
+def _joined(top: int, depth: int) -> Clause:
+    """Join the tables from one level down to another."""
+    tables = _TABLES[top].__table__
+    for level in range(top + 1, depth + 1):
+        tables = tables.join(_TABLES[level].__table__, _ABOVE[level] == _TABLES[level - 1].id)
+    return tables
 
 
-def _study_conditions(criteria: Criteria) -> Iterator[Any]:
-    if criteria.accession is not None:
-        yield Study.accession == criteria.accession
-    if criteria.first_date:
-        yield Study.date >= f"{criteria.first_date:%Y%m%d}"
-    if criteria.last_date:
-        yield Study.date <= f"{criteria.last_date:%Y%m%d}"
-    if criteria.study_uids:
-        yield col(Study.uid).in_(criteria.study_uids)
+def _as_text(column: Column) -> Clause:
+    return column if isinstance(column.type, String) else func.coalesce(cast(column, String), "")
 
 
-def _who(patient: SentPatient) -> tuple[str, ...]:
-    return (patient.patient_number, patient.issuer, patient.name, patient.birth_date, patient.sex)
+def _order(depth: int, *, few: bool) -> Iterator[Column]:
+    """Yield what the answers are sorted by.
+
+    Few rows are sorted by an expression: SQLite keeps no statistics here, and would walk the whole index of the dates
+    to spare itself the sorting.
+    """
+    first = [(SentPatient.patient_number,), (Study.date, Study.time, Study.uid)][depth > _PATIENT]
+    yield from (func.coalesce(column, "") if few else column for column in first)
+    yield from (SentPatient.patient_number, SentPatient.name, SentPatient.identity_key)
+    if depth >= _SERIES:
+        yield from (col(Series.number).nulls_first(), Series.uid)
+    if depth == _IMAGE:
+        yield from (col(Image.number).nulls_first(), Image.sop_uid)
 
 
-def _patient_item(patient: SentPatient) -> Dataset:
-    item = Dataset()
-    _put(
-        item, PatientID=patient.patient_number, IssuerOfPatientID=patient.issuer, PatientName=patient.name,
-        PatientBirthDate=patient.birth_date, PatientSex=patient.sex, InstanceAvailability="ONLINE",
-    )  # fmt: skip
-    return item
+def _least_available(tiers: Collection[str]) -> str:
+    """Return the availability of the least available object (PS3.4 C.4.1.1.3.2, note); the rest are online."""
+    said = {_AVAILABILITY.get(tier, "NEARLINE") for tier in tiers}
+    return next((word for word in ("OFFLINE", "NEARLINE") if word in said), "ONLINE")
 
 
-def _put(item: Dataset, **values: str | int | Iterable[str] | None) -> None:
-    """Set elements without judging them: they are shown as they were sent."""
-    for keyword, value in values.items():
-        written = None if value in ("", None) else value
-        tag = _tag(keyword)
-        item[tag] = DataElement(tag, dictionary_VR(tag), written, validation_mode=config.IGNORE)
+# -- what a database can make of a key -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """What each answer fulfils, though not only answers may; `few` when an index finds the rows that do."""
+
+    clause: Clause
+    few: bool = False
+
+
+class _Conditions:
+    """Turns the keys of a query into conditions."""
+
+    def __init__(self, connection: Connection, site: str, depth: int) -> None:
+        self._connection, self._site, self._depth = connection, site, depth
+        self._sqlite = connection.dialect.name == "sqlite"
+
+    def of(self, wishes: Iterable[Wish]) -> tuple[list[Clause], bool]:
+        """Return the clauses, and whether few rows are expected to fulfil them."""
+        found = {wish.tag: condition for wish in wishes if (condition := self._condition(wish)) is not None}
+        few = {tag for tag, condition in found.items() if condition.few}
+        start = SentPatient if self._depth == _PATIENT or few & _COLUMNS[_PATIENT].keys() else Study
+        return [start.site == self._site, *(condition.clause for condition in found.values())], bool(few)
+
+    def _condition(self, wish: Wish) -> _Condition | None:
+        if wish.anything:
+            return None
+        if wish.tag in (_MODALITIES, _CLASSES):
+            return self._in_study(wish)
+        if wish.tag == _NAME:
+            return self._named(wish)
+        column = next((level[wish.tag] for level in _COLUMNS if wish.tag in level), None)
+        if column is None or wish.tag in _NOT_AS_WRITTEN:
+            return None
+        return self._on(column, wish, indexed=wish.tag in _INDEXED)
+
+    def _on(self, column: Column, wish: Wish, *, indexed: bool = False) -> _Condition | None:
+        if wish.matching is Matching.RANGE:
+            return _dates(column, wish) if wish.vr == "DA" else None
+        if wish.vr == "IS":
+            return _Condition(column.in_([int(one) for one in wish.asked if re.fullmatch(r"-?[0-9]{1,9}", one)]))
+        if wish.matching is Matching.WILDCARD and any(map(_WILD.search, wish.asked)):
+            return self._like(column, wish.asked, indexed=indexed)
+        return _Condition(column.in_(wish.asked), indexed) if len(wish.asked) <= _MOST_VALUES else None
+
+    def _in_study(self, wish: Wish) -> _Condition | None:
+        """Ask for a study that has it, under whichever identity: what is derived counts them all."""
+        study: Column = aliased(Study)
+        series: Column = aliased(Series)
+        image: Column = aliased(Image)
+        column: Column = series.modality if wish.tag == _MODALITIES else image.sop_class
+        asked = self._on(column, wish)
+        if asked is None:
+            return None
+        there: Clause = select(literal_column("1")).select_from(study).join(series, series.study_id == study.id)
+        if wish.tag == _CLASSES:
+            there = there.join(image, image.series_id == series.id)
+        there = there.where(study.site == self._site, study.uid == Study.uid, asked.clause)
+        return _Condition(exists(there.correlate(Study)))
+
+    def _named(self, wish: Wish) -> _Condition | None:
+        """Find a name by any of its groups, as they were folded when written."""
+        keys = [matching.folded_name(one) for one in wish.asked]
+        groups = [SentPatient.alphabetic, SentPatient.ideographic, SentPatient.phonetic]
+        if any("=" in key for key in keys):
+            keys, groups = [key.split("=")[0] + "*" for key in keys], groups[:1]
+        found = [self._like(group, keys, indexed=True) for group in groups]
+        if any(one is None for one in found):
+            return None
+        several = [one for one in found if one is not None]
+        if not all(one.few for one in several):
+            return _Condition(or_(*(one.clause for one in several)))
+        ids = (select(col(SentPatient.id)).where(col(SentPatient.site) == self._site, one.clause) for one in several)
+        return _Condition(col(SentPatient.id).in_(union_all(*ids)), few=True)
+
+    def _like(self, column: Column, patterns: Sequence[str], *, indexed: bool) -> _Condition | None:
+        found = [self._one_like(column, pattern, indexed=indexed) for pattern in patterns]
+        several = [one for one in found if one is not None]
+        if len(several) < len(found):
+            return None
+        return _Condition(or_(*(one.clause for one in several)), all(one.few for one in several))
+
+    def _one_like(self, column: Column, pattern: str, *, indexed: bool) -> _Condition | None:
+        """Ask for what a pattern begins with and for its longest other part: linear, whatever a peer thinks of."""
+        first, *others = _WILD.split(pattern)
+        if not others:
+            return _Condition(column == pattern, indexed)
+        longest = max(others, key=len)
+        if first:
+            clauses = [self._begins(column, first)]
+            clauses += [column.contains(longest, autoescape=True)] if longest else []
+            return _Condition(and_(*clauses), indexed)
+        if len(longest) >= _TRIGRAM and column in _OF_TRIGRAMS and self._has_trigrams(column):
+            return _Condition(_in_trigrams(column, longest), few=True)
+        return _Condition(column.contains(longest, autoescape=True)) if longest else None
+
+    def _begins(self, column: Column, text: str) -> Clause:
+        if self._sqlite:  # compares code points, and takes no index for LIKE
+            return and_(column >= text, column < text + _LAST_SIGN)
+        return column.startswith(text, autoescape=True)
+
+    def _has_trigrams(self, column: Column) -> bool:
+        """Whether to ask SQLite's table of trigrams; PostgreSQL takes its own for LIKE, where it has them."""
+        if not self._sqlite:
+            return False
+        there: Clause = select(literal_column("1")).select_from(text("sqlite_master")).where(text("name = :name"))
+        return self._connection.execute(there, {"name": f"{column.class_.__tablename__}_trigram"}).first() is not None
+
+
+def _in_trigrams(column: Column, part: str) -> Clause:
+    table = column.class_.__tablename__
+    phrase = part.replace('"', '""')
+    trigrams = table_clause(f"{table}_trigram", column_clause("rowid"))
+    wanted = literal_column(f"{table}_trigram").op("MATCH")(f'{_OF_TRIGRAMS[column]} : "{phrase}"')
+    return column.class_.id.in_(select(trigrams.c.rowid).where(wanted))
+
+
+def _dates(column: Column, wish: Wish) -> _Condition | None:
+    """Compare dates as text, which rows have as YYYYMMDD or empty."""
+    ranges = [matching.as_range(one, matching.as_date) for one in wish.asked]
+    clauses = [
+        and_(
+            column != "",
+            *([column >= f"{dates.first:%Y%m%d}"] if dates.first else []),
+            *([column <= f"{dates.last:%Y%m%d}"] if dates.last else []),
+        )
+        for dates in ranges
+        if dates is not None
+    ]
+    return _Condition(or_(*clauses)) if len(clauses) == len(ranges) else None

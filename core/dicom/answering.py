@@ -5,7 +5,7 @@ Each answer carries its own Specific Character Set; what that cannot hold become
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from pydicom import DataElement, Dataset
 from pydicom.multival import MultiValue
@@ -69,12 +69,13 @@ def _fit(dataset: Dataset, charset: Charset) -> None:
         elif element.VR in TEXTS and element.value:
             values = _values(element)
             if not all(can_encode(value, charset) for value in values):
-                element.value = [_fitted(value, element.VR, charset) for value in values]
+                element.value = [fitted(value, element.VR, charset) for value in values]
 
 
-def _fitted(value: str, vr: str, charset: Charset) -> str:
-    """Return what a charset can hold of a value, cut down again: pinyin is longer than what it spells."""
+def fitted(value: str, vr: str, charset: Charset) -> str:
+    """Return a value, or what a charset can hold of it, cut down again: pinyin is longer than what it spells."""
+    if can_encode(value, charset):
+        return value
     if vr == "PN":
         return "=".join(group[:_GROUP] for group in fit_name(value, charset).split("="))
-    fitted: Callable[[str, Charset], str] = fit_text
-    return fitted(value, charset)[: LENGTHS.get(vr, len(value) * 8)].strip()
+    return fit_text(value, charset)[: LENGTHS.get(vr, len(value) * 8)].strip()

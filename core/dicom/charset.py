@@ -105,6 +105,11 @@ def can_encode(text: str, charset: Charset) -> bool:
         return False
 
 
+def encoded(text: str, charset: Charset) -> bytes:
+    """Return a value's bytes in `charset`, as the dataset writer has them; raises ValueError where one is lost."""
+    return _write(text, charset)
+
+
 def choose_charset(
     texts: Iterable[str],
     asked: str | Sequence[str] | None,

@@ -137,6 +137,8 @@ def _items(dataset: Dataset, tag: int) -> list[Dataset] | None:
 
 def wildcard_matches(pattern: str, text: str) -> bool:
     """Match `*` (any characters, none too) and `?` (exactly one) in time proportional to both lengths (C.2.2.2.4)."""
+    if "?" not in pattern:
+        return _parts_follow(pattern.split("*"), text)
     at = place = resume = 0
     star = -1
     while place < len(text):
@@ -151,6 +153,22 @@ def wildcard_matches(pattern: str, text: str) -> bool:
         else:
             return False
     return not pattern[at:].strip("*")
+
+
+def _parts_follow(parts: list[str], text: str) -> bool:
+    """Whether the parts of a pattern, with anything between them, make up the text."""
+    first, last = parts[0], parts[-1]
+    if len(parts) == 1:
+        return first == text
+    at, end = len(first), len(text) - len(last)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for part in parts[1:-1]:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 _DATE = re.compile(r"\d{8}")
@@ -283,8 +301,22 @@ def _value_matches(asked: str, known: str, vr: str, matching: Matching, *, folds
     if matching is Matching.RANGE:
         return _in_range(asked, known, vr)
     if folds and vr == "PN":
-        asked, known = asked.casefold(), known.casefold()
+        pattern = folded_name(asked)
+        return any(wildcard_matches(pattern, name) for name in _names(known))
     return wildcard_matches(asked, known) if matching is Matching.WILDCARD else asked == known
+
+
+def folded_name(name: str) -> str:
+    """Return a Person Name, or a key for one, without case and trailing delimiters."""
+    return name.casefold().rstrip("^= ")
+
+
+def _names(known: str) -> Iterator[str]:
+    """Yield a name and each of its groups: a key of one group finds it in any (PS3.4 C.2.2.2.1.1, note)."""
+    whole = folded_name(known)
+    yield whole
+    if "=" in whole:
+        yield from (group.rstrip("^ ") for group in whole.split("=") if group)
 
 
 # Datasets.
@@ -389,6 +421,52 @@ def _known(item: Dataset, tag: BaseTag) -> DataElement | None:
         return deepcopy(item[tag]) if item.get_item(tag) is not None else None
     except UNREADABLE:
         return None
+
+
+# Keys one by one, for a table whose columns hold text.
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One key of a query that decides: its attribute, its type of matching, and the values it asks for.
+
+    `anything`: an empty one was among several, which takes every value.
+    """
+
+    tag: int
+    vr: str
+    matching: Matching
+    asked: tuple[str, ...]
+    folds: bool
+    anything: bool
+
+    def test(self) -> Callable[[str], bool]:
+        """Return what says whether a known text, its values parted by backslashes, answers this key as `match` does."""
+        ways = [bool] if self.anything else [self._way(one) for one in self.asked]
+
+        def holds(known: str) -> bool:
+            values = (_trimmed(value, self.vr) for value in known.split("\\"))
+            return any(way(value) for value in values if value for way in ways)
+
+        return holds
+
+    def _way(self, asked: str) -> Callable[[str], bool]:
+        if self.matching is Matching.RANGE and self.vr == "DA":
+            dates = as_range(asked, as_date)
+            return lambda known: dates is not None and dates.holds(_known_date(known))
+        return lambda known: _value_matches(asked, known, self.vr, self.matching, folds=self.folds)
+
+
+def wishes(keys: Dataset, model: Model) -> Iterator[Wish]:
+    """Yield the keys that decide; those of sequences and those that ask for nothing do not."""
+    table = model.table(level_of(keys))
+    for tag, key in ((tag, table[tag]) for tag in _tags(keys) if tag in table):
+        if key.matching in {Matching.RETURN_ONLY, Matching.SEQUENCE}:
+            continue
+        asked = _texts(keys, tag)
+        if not _is_universal(asked, key):
+            gap = key.matching is not Matching.UID_LIST and len(asked) < len(_values(keys, tag)[1])
+            yield Wish(int(tag), dictionary_VR(tag), key.matching, tuple(asked), model.folds_names, gap)
 
 
 # What is wrong with a query, and what a database can make of it.

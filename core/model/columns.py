@@ -64,6 +64,6 @@ def name_group(position: int) -> Any:  # noqa: ANN401 - SQLModel's Field is type
 
     def folded(context: DefaultExecutionContext) -> str | None:
         groups = str(context.get_current_parameters().get("name") or "").casefold().split("=")
-        return groups[position] or None if position < len(groups) else None
+        return groups[position].rstrip("^ ") or None if position < len(groups) else None
 
     return Field(default=None, sa_column_kwargs={"default": folded})

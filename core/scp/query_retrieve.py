@@ -6,32 +6,20 @@ from collections.abc import Iterator
 
 from pydicom import Dataset
 
-from core.archive import index
-from core.dicom import matching
-from core.dicom.answering import charset_asked, in_charset
-from core.dicom.encoding import encoded
 from core.dicom.information_models import Model
-from core.errors import Invalid
 from core.records import Records
 from core.scp import Caller
-from core.workflow import devices
+from core.workflow import retrieval
+from core.workflow.retrieval import Asker
 
 
-def find(records: Records, caller: Caller, keys: Dataset, model: Model, transfer_syntax: str) -> Iterator[bytes]:
-    """Yield what answers a query, in an order that stays the same, each answer in letters the caller can show.
+def find(
+    records: Records, own_aet: str, caller: Caller, keys: Dataset, model: Model, transfer_syntax: str
+) -> Iterator[bytes]:
+    """Yield what answers a query, encoded; raises Invalid where the query is malformed."""
+    return retrieval.find(records, asker(caller), keys, model, transfer_syntax, own_aet)
 
-    Raises
-    ------
-    Invalid
-        The query is malformed; the message says where.
-    """
-    wrong = matching.problems(keys, model)
-    if wrong:
-        raise Invalid(wrong[0])
-    with records.writing() as work:
-        devices.heard(work, caller.aet, caller.site, caller.host, "C-FIND")
-        device = devices.known(work, caller.aet)
-    asked, shown = charset_asked(keys), device.charset if device else ""
-    with records.reading() as work:
-        for answer in index.find(work, keys, model, caller.site):
-            yield encoded(in_charset(answer, asked, shown), transfer_syntax)
+
+def asker(caller: Caller) -> Asker:
+    """Return a caller as the workflow knows it."""
+    return Asker(caller.aet, caller.host, caller.site)

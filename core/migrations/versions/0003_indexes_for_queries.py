@@ -50,14 +50,15 @@ def upgrade() -> None:
 
 def _fill_groups(connection: sa.Connection) -> None:
     rows = connection.execute(sa.text("SELECT id, name FROM sentpatient")).all()
-    known = [(number, (name or "").casefold().split("=")) for number, name in rows]
-    values = [
-        {"id": number, **dict(zip(GROUPS, (*(group or None for group in groups), None, None), strict=False))}
-        for number, groups in known
-    ]
+    values = [{"id": number, **dict(zip(GROUPS, _groups(name or ""), strict=True))} for number, name in rows]
     if values:
         change = "UPDATE sentpatient SET alphabetic = :alphabetic, ideographic = :ideographic, phonetic = :phonetic"
         connection.execute(sa.text(f"{change} WHERE id = :id"), values)
+
+
+def _groups(name: str) -> list[str | None]:
+    groups = [group.rstrip("^ ") or None for group in name.casefold().split("=")]
+    return [*groups, None, None, None][: len(GROUPS)]
 
 
 def _sqlite_trigrams(connection: sa.Connection) -> None:
@@ -66,11 +67,11 @@ def _sqlite_trigrams(connection: sa.Connection) -> None:
         index, names = f"{table}_trigram", ", ".join(columns)
         how = f"content='{table}', content_rowid='id', tokenize='trigram case_sensitive 1'"
         new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("new", "old"))
-        add = f"INSERT INTO {index}(rowid, {names}) VALUES (new.id, {new});"
-        remove = f"INSERT INTO {index}({index}, rowid, {names}) VALUES ('delete', old.id, {old});"
+        add = f"INSERT INTO {index}(rowid, {names}) VALUES (new.id, {new});"  # noqa: S608 - names of our own
+        remove = f"INSERT INTO {index}({index}, rowid, {names}) VALUES ('delete', old.id, {old});"  # noqa: S608
         for statement in (
             f"CREATE VIRTUAL TABLE {index} USING fts5({names}, {how})",
-            f"INSERT INTO {index}({index}) VALUES ('rebuild')",
+            f"INSERT INTO {index}({index}) VALUES ('rebuild')",  # noqa: S608
             f"CREATE TRIGGER {index}_insert AFTER INSERT ON {table} BEGIN {add} END",
             f"CREATE TRIGGER {index}_delete AFTER DELETE ON {table} BEGIN {remove} END",
             f"CREATE TRIGGER {index}_update AFTER UPDATE OF {names} ON {table} BEGIN {remove} {add} END",
