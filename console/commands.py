@@ -124,6 +124,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("service.view_heard", "3", "Heard", shown=False),
     Command("service.view_staff", "4", "Staff", shown=False),
     Command("service.view_audit", "5", "Audit trail", shown=False, right=Operation.READ_AUDIT),
+    Command("service.view_integrity", "6", "Integrity", shown=False),
+    Command("service.verify", "v", "Verify", right=Operation.ADMINISTER),
+    Command("service.verify_bytes", "b", "Verify bytes", right=Operation.ADMINISTER),
     # -- an exam in full
     Command("exam.protocol", "p", "Protocol", right=Operation.PROTOCOL),
     Command("exam.view", "v", "View", right=Operation.VIEW_IMAGES),

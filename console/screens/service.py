@@ -19,10 +19,12 @@ from console.widgets.cells import Cell, Column
 from console.widgets.halves import Halves
 from console.widgets.paged_list import Item, PagedList
 from console.widgets.people import clock, waited
+from console.widgets.proofs import damage_row, is_running, proof_row
 from console.widgets.views import View, Views
 from console.words import _
 from core.vocabulary import Operation
 
+_LOOK_AGAIN = 2.0  # seconds, while a verification goes on
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _COLUMNS = (
     Column("what", "What", 18, grow=1),
@@ -40,9 +42,11 @@ class Service(Page):
     HELP = (
         "1 shows whether each part of the service works and what the archive holds, 2 the devices (e calls one by "
         "C-ECHO), 3 who was heard last, known or not, 4 the staff, 5 the audit trail, the latest first; F3 shows the "
-        "entries of one accession, patient or person, and of all again when it is left empty."
+        "entries of one accession, patient or person, and of all again when it is left empty. 6 shows what of the "
+        "archive is damaged, with the exams and signed reports that depend on it, and the verifications made: v looks "
+        "whether everything acknowledged is there, b reads every byte of it."
     )
-    HEARS = frozenset({"device"})
+    HEARS = frozenset({"device", "verify"})
     DEFAULT_CSS = "Service Halves > .about { height: 8; }"
 
     def __init__(self, desk: Desk) -> None:
@@ -57,6 +61,7 @@ class Service(Page):
         if self.desk.may(Operation.READ_AUDIT):
             names.append(("audit", _("Audit trail")))
         views = [View(view, str(place), words, f"view_{view}") for place, (view, words) in enumerate(names, 1)]
+        views.append(View("integrity", "6", _("Integrity"), "view_integrity"))
         yield Views(views, self._view)
         columns = [Column(c.key, _(c.title), c.width, c.priority, c.grow, c.right) for c in _COLUMNS]
         with Halves():
@@ -76,11 +81,13 @@ class Service(Page):
             rows.source(self._fetch_audit, keep=True)
             return
         reads = {"parts": self._read_parts, "devices": self._read_devices, "heard": self._read_heard,
-                 "staff": self._read_staff}  # fmt: skip
+                 "staff": self._read_staff, "integrity": self._read_integrity}  # fmt: skip
 
         def show(items: list[Item]) -> None:
             if view == self._view:
                 rows.show(items)
+                if any(is_running(item["proof"], self.desk.now()) for item in items if "proof" in item):
+                    self.set_timer(_LOOK_AGAIN, self._look_again)
 
         self.ask(reads[view], show, only_last="view")
 
@@ -102,6 +109,14 @@ class Service(Page):
     def _read_staff(self) -> list[Item]:
         return [{"key": one["username"], "person": one} for one in self.desk.client.get("staff")]
 
+    def _read_integrity(self) -> list[Item]:
+        damages = [{"key": f"{one['path']}", "damage": one} for one in self.desk.client.get("damages")]
+        return damages + [{"key": f"proof {one['id']}", "proof": one} for one in self.desk.client.get("proofs")]
+
+    def _look_again(self) -> None:
+        if self._view == "integrity" and self.is_current:
+            self.refresh_rows()
+
     def _fetch_audit(self, offset: int, limit: int) -> dict[str, Any]:
         """Return a window of the trail; as long as it is full there may be more, and the list grows as one goes."""
         entries = self.desk.client.get("audit", subject=self._subject or None, offset=offset, limit=limit)
@@ -115,6 +130,9 @@ class Service(Page):
             if key in row:
                 return draw(row, plain=self.desk.ascii)
         now = self.desk.now()
+        for kind, told in (("damage", damage_row), ("proof", proof_row)):
+            if kind in row:
+                return told(row[kind], now)
         if "device" in row:
             return self._device_row(row["device"])
         if "heard" in row:
@@ -182,6 +200,25 @@ class Service(Page):
         """Show the audit trail."""
         self._change_view("audit")
 
+    def action_view_integrity(self) -> None:
+        """Show what is damaged, and the verifications made."""
+        self._change_view("integrity")
+
+    def action_verify(self) -> None:
+        """Look whether everything acknowledged is there."""
+        self._prove(deep=False)
+
+    def action_verify_bytes(self) -> None:
+        """Read every byte of it."""
+        self._prove(deep=True)
+
+    def _prove(self, *, deep: bool) -> None:
+        def begun(_proof: Item) -> None:
+            self.done(_("The verification has begun; it goes on behind the scenes."))
+            self._change_view("integrity")
+
+        self.ask(lambda: self.desk.client.post("proofs", {"deep": deep}), begun)
+
     def _change_view(self, view: str) -> None:
         self._view = view
         self.query_one(Views).mark(view)
@@ -237,9 +274,10 @@ def _part(row: Item, *, plain: bool) -> dict[str, Cell | str]:
     part = row["part"]
     word = _("works") if part["ready"] else _("does not work")
     mark = "" if plain else "● " if part["ready"] else "■ "
+    warned = part["ready"] and part["detail"]
     return {
         "what": _(part["name"]),
-        "state": Cell(mark + word, "good" if part["ready"] else "bad"),
+        "state": Cell(mark + word, "warn" if warned else "good" if part["ready"] else "bad"),
         "more": part["detail"],
     }
 
@@ -248,8 +286,11 @@ def _fact(row: Item, *, plain: bool) -> dict[str, Cell | str]:
     del plain
     value = row["value"]
     size = row["fact"] in {"bytes", "free_bytes"}
+    harmed = row["fact"] == "damaged" and value
     words = {"bytes": _("space used"), "free_bytes": _("space free")}.get(row["fact"], _(row["fact"].replace("_", " ")))
-    return {"what": words, "state": "-" if value is None else bytes_told(value) if size else str(value), "more": ""}
+    told = "-" if value is None else bytes_told(value) if size else str(value)
+    more = _("6 shows what depends on them") if harmed else ""
+    return {"what": words, "state": Cell(told, "bad") if harmed else told, "more": more}
 
 
 def bytes_told(count: float) -> str:

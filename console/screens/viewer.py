@@ -433,6 +433,8 @@ class Viewer(Page):
         text, numbers, now = Text(), self._numbers(), self._reel.now
         heading = f"{now['modality']} {now['description']}".strip() or now["uid"][-12:]
         text.append(f"{heading}\n", "bold")
+        if harm := self._harm():
+            text.append(f"{harm}\n", "bold reverse")
         _line(text, _("Series"), f"{self._reel.number + 1}/{len(self._reel.series)}  {now['step']}".rstrip())
         _line(text, _("Date"), _moment(now["date"]))
         _line(text, _("Frame"), self._frame_words(numbers))
@@ -453,6 +455,14 @@ class Viewer(Page):
             words = f"{mark} {one['description'] or one['modality']}  {frames}{aside}\n"
             text.append(words, "bold" if mark == ">" else "dim")
         return text
+
+    def _harm(self) -> str:
+        """Say how the object under the eye is damaged, else how many of its series are."""
+        spot, damaged = self._reel.spot, {one["uid"]: one["damaged"] for one in self._reel.now["instances"]}
+        if spot and damaged.get(spot.uid):
+            return _("damaged: {fault}").format(fault=damaged[spot.uid])
+        count = sum(bool(fault) for fault in damaged.values())
+        return _("{count} objects of this series are damaged").format(count=count) if count else ""
 
     def _frame_words(self, numbers: dict[str, Any]) -> str:
         total, tiles = len(self._reel.spots), numbers.get("tiles") or []

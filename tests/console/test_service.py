@@ -9,8 +9,9 @@ import pytest
 from console.screens.service import Service, bytes_told
 from console.widgets.paged_list import PagedList
 from core import access, wire
+from core.model import Damage
 from core.vocabulary import Role
-from core.workflow import devices
+from core.workflow import devices, integrity
 from tests.console.conftest import Department, opened, picture, until
 from tests.console.test_snapshots import FOLDER, SIZES, _compare
 
@@ -83,3 +84,23 @@ async def test_the_service_looks_as_it_did(looked_after: Department, tmp_path: P
         await pilot.pause(0.3)
         seen = picture(pilot.app)
     _compare(seen, FOLDER / f"service-{size[0]}x{size[1]}.txt")
+
+
+async def test_damage_stands_with_what_depends_on_it_and_a_verification_begins_by_a_key(
+    looked_after: Department, tmp_path: Path
+) -> None:
+    with looked_after.service.records.writing() as work:
+        proof = integrity.begin(work, access.operator("test", "MAIN"), deep=True)
+        proof.ended_at, proof.faults, proof.objects = work.now, 1, 12
+        work.add(proof)
+        fault = Damage(site="MAIN", proof_id=proof.id or 0, sop_uid="1.2.3", path="1.dcm", found_at=work.now)
+        fault.fault = "its file is missing"
+        work.add(fault)
+    async with opened(looked_after, ADMIN, tmp_path) as pilot:
+        await until(pilot, lambda: "6 shows what depends on them" in picture(pilot.app))
+        await pilot.press("6")
+        await until(pilot, lambda: "its file is missing" in picture(pilot.app))
+        assert "damage found" in picture(pilot.app)
+        assert "12 objects, 1 faults" in picture(pilot.app)
+        await pilot.press("v")
+        await until(pilot, lambda: "presence and size" in picture(pilot.app))
