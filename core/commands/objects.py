@@ -1,74 +1,28 @@
-"""`photopeakd import`, `verify` and `reindex`: objects in, proven, and found again."""
+"""`photopeakd verify` and `reindex`: objects proven, and found again."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from core import audit, wire
+from core import wire
 from core.archive import proof
-from core.archive.keeper import Outcome
 from core.commands import Arguments, bar, command, operator, progress, say
-from core.errors import CoreError
 from core.service import FolderLock, make_folder, open_keeper, open_records
 from core.settings import Settings
 from core.workflow import integrity, recovery
 from core.workflow.integrity import Verifier
-from core.workflow.reception import Reception
 
 _CONTENTS = "DICOMDIR"
 
 
 def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     """Declare the commands."""
-    bringing = command(commands, "import", _import, "take files or folders of DICOM into the archive")
-    bringing.add_argument("paths", nargs="+", metavar="PATH")
     proving = command(commands, "verify", _verify, "prove that every acknowledged object is present and intact")
     proving.add_argument("--deep", action="store_true", help="read every byte")
     proving.add_argument("--resume", action="store_true", help="go on where the last one was stopped")
     command(commands, "reindex", _reindex, "rebuild the index from the files; refuses beside a running service")
-
-
-# -- import ----------------------------------------------------------------------------------------------------------
-
-
-def _import(given: Settings, arguments: Arguments) -> int:
-    actor, keeper = operator(given), open_keeper(given)
-    reception = Reception(open_records(given), keeper)
-    outcomes: Counter[Outcome] = Counter()
-    refused: list[dict[str, str]] = []
-    for path in progress(_files(arguments.paths), "import"):
-        try:
-            outcomes[reception.receive(actor, keeper.stage_file(path)).outcome] += 1
-        except (CoreError, OSError) as error:
-            reason = str(error) if path.exists() else "there is no such file or folder"
-            refused.append({"path": str(path), "reason": reason})
-            print(f"photopeakd: {path}: {reason}", file=sys.stderr)
-    facts = {
-        "imported": outcomes[Outcome.STORED], "already": outcomes[Outcome.ALREADY],
-        "quarantined": outcomes[Outcome.QUARANTINED], "refused": refused,
-    }  # fmt: skip
-    with reception.records.writing() as work:
-        audit.record(work, actor, "object.import", "", **{**facts, "refused": len(refused)})
-    say(arguments, facts, "imported {imported}, already there {already}, kept apart {quarantined}".format(**facts))
-    return 1 if refused else 0
-
-
-def _files(given: list[str]) -> list[Path]:
-    """Return every file of the paths given, in order; a table of contents is no object."""
-    found: list[Path] = []
-    for path in map(Path, given):
-        if path.is_dir():
-            for folder, folders, names in os.walk(path):
-                folders.sort()
-                found += [Path(folder) / name for name in sorted(names) if name.upper() != _CONTENTS]
-        else:
-            found.append(path)
-    return found
 
 
 # -- verify ----------------------------------------------------------------------------------------------------------

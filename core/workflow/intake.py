@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlmodel import col, func, select
@@ -25,7 +26,6 @@ from core.archive.keeper.file_meta import file_meta
 from core.dicom import convert
 from core.dicom.convert import Converted, Origin, Subject
 from core.dicom.convert.values import derived_uid
-from core.dicom.objects import safe_component
 from core.errors import CoreError, NotFound, Refused, place_of
 from core.model import Conversion, Examination, Image, Patient, Quarantined
 from core.records import Records, Work
@@ -97,9 +97,10 @@ class Intake:
     def _bring_converted(self, actor: Actor, path: Path, subject: Subject | None, why: Refused | None) -> Brought:
         """Make an object of a file that is none, and keep the file beside it."""
         data = _read(path)
+        read: dict[str, bytes] = {}
         at = datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone()
         try:
-            made = convert.convert(data, Origin(at, _reader_beside(path), subject))
+            made = convert.convert(data, Origin(at, partial(_beside, path, read), subject))
         except Refused as refused:
             raise (why if why is not None and not made_of(data) else refused) from refused
         with self._records.reading() as work:
@@ -107,13 +108,15 @@ class Intake:
         if there is not None:
             return Brought(Outcome.ALREADY, made.kind, made.sop_uid, tuple(there.repairs))
         original = self._place_original(data, made, path.suffix)
+        for name, counts in read.items():
+            self._place_original(counts, made, Path(name).suffix)
         kept = self._receive(actor, made)
         if kept.image is not None:
             self._note(actor, made, kept.image, original, _own_file(kept.image))
         return Brought(kept.outcome, made.kind, made.sop_uid, made.repairs)
 
     def _place_original(self, data: bytes, made: Converted, suffix: str) -> Placed:
-        end = f".{safe_component(suffix[1:])}" if suffix[1:] else ""
+        end = suffix.lower() if suffix[1:].isalnum() and suffix.isascii() else ".bin"
         return conversions.place(self._keeper.store, conversions.original_path(made.sop_uid, end), data)
 
     def _receive(self, actor: Actor, made: Converted) -> Kept:
@@ -225,14 +228,10 @@ def made_of(data: bytes) -> bool:
     return data[128:132] == b"DICM" or data[:1] in {b"\x08", b"\0"}
 
 
-def _reader_beside(path: Path) -> Callable[[str], bytes]:
-    """Read files that lie beside another, by bare names only."""
-
-    def read(name: str) -> bytes:
-        beside = path.with_name(Path(name).name)
-        return _read(beside)
-
-    return read
+def _beside(path: Path, read: dict[str, bytes], name: str) -> bytes:
+    """Read a file that lies beside another, by its bare name only, and remember it."""
+    read[name] = _read(path.with_name(Path(name).name))
+    return read[name]
 
 
 def _read(path: Path) -> bytes:

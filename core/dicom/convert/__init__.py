@@ -51,10 +51,12 @@ class Origin:
 
 def kind_of(head: bytes) -> str:
     """Tell what a file is by its first kilobyte; what is nothing else may be DICOM."""
+    if head[128:132] == b"DICM":  # whose preamble may well be that of a TIFF (PS3.10 7.1)
+        return DICOM
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
-    if re.search(rb"%PDF-\d", head[:1024]) and head[128:132] != b"DICM":
+    if re.search(rb"%PDF-\d", head[:1024]):
         return "pdf"
     return "interfile" if interfile.is_interfile(head) else DICOM
 

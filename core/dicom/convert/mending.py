@@ -164,7 +164,7 @@ class _Mending:
 
     def _element(self, element: Element, charset: Charset, depth: int) -> Element | None:
         vr = self._vr(element)
-        if element.tag >> 16 & 1 and vr not in {"SQ"}:
+        if element.tag >> 16 & 1 and vr != "SQ":
             return self._private(element, vr)
         if vr == "SQ":
             return self._sequence(element, charset, depth)

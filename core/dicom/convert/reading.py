@@ -1,7 +1,7 @@
 """Read what calls itself DICOM and is not quite: no preamble or meta, wrong VRs, lengths that lie, items without end.
 
-An element is believed where the next one follows it; where none does, the reader looks for the next that holds together.
-What it had to overrule is said in `findings`, by keyword and without values, since values name patients.
+An element is believed where the next one follows it; where none does, the reader looks for the next that holds
+together. What it had to overrule is said in `findings`, by keyword and without values, since values name patients.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _DEEPEST = 24
 _WINDOW = 1 << 16
 _LOOKED_AT = 24  # elements that decide about the encoding
 _LARGEST_INFLATED = 1 << 31
-_ACR_LENGTH_TO_END = 0x00080001
+_SOP = frozenset({0x00080016, 0x00080018})
+_ACR_NEMA = frozenset({0x00080001, 0x00080010})  # Length to End, Recognition Code
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class Read:
     def is_acr_nema(self) -> bool:
         """Whether the object is of the standard before DICOM (ACR-NEMA 300-1988), which knew no SOP Classes."""
         tags = {element.tag for element in self.elements}
-        return 0x00080016 not in tags and 0x00080018 not in tags and bool(tags & {_ACR_LENGTH_TO_END, 0x00080010})
+        return not tags & _SOP and bool(tags & _ACR_NEMA)
 
 
 def name_of(tag: int) -> str:
@@ -273,10 +274,10 @@ class _Reader:
             return self._sequence(tag, vr, value, length, end, depth)
         if length == _UNDEFINED:
             raise Refused(f"{name_of(tag)} has no length and no items: have its maker send it again")
-        used, stop = self._extent(tag, vr, value, length, end)
+        used, stop = self._extent(tag, value, length, end)
         return Element(tag, vr, self.view[value : value + used]), stop
 
-    def _extent(self, tag: int, vr: str, value: int, length: int, end: int) -> tuple[int, int]:
+    def _extent(self, tag: int, value: int, length: int, end: int) -> tuple[int, int]:
         """How long a value is and where the next element begins: as stated, where that holds together."""
         stop = value + length
         if stop <= end and self.follows(stop, end, tag):

@@ -1,12 +1,13 @@
 """Wrap pictures and papers as standard objects: Secondary Capture (PS3.3 A.8) and Encapsulated PDF (PS3.3 A.45).
 
-A picture says nothing of a patient: that is asked for, never guessed. A baseline JPEG stays the very stream it was; what
-else comes is decoded once and kept without loss.
+A picture says nothing of a patient: that is asked for, never guessed. A baseline JPEG stays the very stream it was;
+what else comes is decoded once and kept without loss.
 """
 
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -72,9 +73,11 @@ def picture(data: bytes, kind: str, subject: Subject, digest: str, at: datetime)
     out.DateOfSecondaryCapture, out.TimeOfSecondaryCapture = f"{at:%Y%m%d}", f"{at:%H%M%S}"
     out.PatientOrientation = ""
     out.BurnedInAnnotation = "YES"  # nobody knows what is written in it
-    if kind == "jpeg" and (kept := _kept_jpeg(data, out)) is not None:
-        return kept
-    frames = _frames(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of a stranger's notes beside the picture
+        if kind == "jpeg" and (kept := _kept_jpeg(data, out)) is not None:
+            return kept
+        frames = _frames(data)
     _put_frames(out, frames)
     return Wrapped(out, str(ExplicitVRLittleEndian), (f"a {kind.upper()} file: became a Secondary Capture",))
 
