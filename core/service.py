@@ -39,8 +39,10 @@ from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls
 from core.scu.peer import Peer, Timeouts, tls_context
 from core.settings import Settings
-from core.workflow import catalogue, commitment, fetching, sending
+from core.workflow import catalogue, commitment, fetching, integrity, sending
 from core.workflow.health import Health, Look, space_warning
+from core.workflow.intake import Intake
+from core.workflow.integrity import Verifier
 from core.workflow.reading import Desk
 from core.workflow.reception import Reception
 from core.workflow.staffing import SignIns
@@ -51,6 +53,8 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 _STOP_WITHIN = 5
 _SWEEP_EVERY = 3600.0
+_MEND_EVERY = 0.5
+_MENDED_BUSY, _MENDED_QUIET = 5, 200  # objects looked at in one go while others come, and while none do
 
 
 class FolderLock:
@@ -136,6 +140,7 @@ def runners(settings: Settings, records: Records, keeper: Keeper) -> dict[str, R
         fetching.KIND: fetching.Fetcher(records, call, settings.aet).run,
         commitment.ASK: commitment.Asker(records, call).run,
         commitment.ANSWER: commitment.Answerer(records, keeper.store, call).run,
+        integrity.KIND: Verifier(records, keeper.store).work_off,
     }
 
 
@@ -163,6 +168,7 @@ class Service:
         self.sign_ins = sign_ins(settings, self.records)
         self.keeper = open_keeper(settings)
         self.reception = Reception(self.records, self.keeper)
+        self.intake = Intake(self.reception)
         self.newsroom = Newsroom(self.records)
         self.jobs = Jobs(self.records, runners(settings, self.records, self.keeper), name=worker_name(settings))
         self.health = Health(self.records, self._looks(), self._places())
@@ -173,6 +179,7 @@ class Service:
         self.dicom_port = 0
         self._listener: Listener | None = None
         self._stopping = threading.Event()
+        self._mender = threading.Thread(target=self._mend, name="mender", daemon=True)
 
     def _app(self) -> FastAPI:
         desk = Desk(timedelta(seconds=self.settings.lease_seconds))
@@ -184,7 +191,7 @@ class Service:
             patients.router(self.records),
             exams.router(self.records),
             front_desk.router(self.records),
-            images.router(self.records, LightBox(self.keeper.local)),
+            images.router(self.records, LightBox(self.keeper.local), self.intake),
             jobs.router(self.records),
             service_page.router(self.records, self.health.parts, self.keeper.store.check, self._echo),
         ]
@@ -206,6 +213,7 @@ class Service:
         self._listener.start()
         self.jobs.start()
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
+        self._mender.start()
 
     def _dicom_services(self) -> Services:
         records, keeper = self.records, self.keeper
@@ -236,6 +244,19 @@ class Service:
             if self._stopping.wait(_SWEEP_EVERY):
                 return
 
+    def _mend(self) -> None:
+        """Look for what is not standard in what came; a few at a time, so that nobody who sends is kept waiting."""
+        newest = 0
+        while not self._stopping.wait(_MEND_EVERY):
+            try:
+                before, newest = newest, self.intake.newest()
+                quiet = before == newest
+                while self.intake.examine(_MENDED_QUIET if quiet else _MENDED_BUSY) == _MENDED_QUIET:
+                    if self._stopping.is_set() or self.intake.newest() != newest:
+                        break
+            except (CoreError, OSError, SQLAlchemyError) as error:
+                log.warning("what came could not be examined (%s)", type(error).__name__)
+
     def stop(self) -> None:
         """Let running work end, then let go of everything."""
         self._stopping.set()
@@ -246,6 +267,8 @@ class Service:
         if self._server and self._thread:
             self._server.should_exit = True
             self._thread.join(2 * _STOP_WITHIN)
+        if self._mender.is_alive():
+            self._mender.join(_STOP_WITHIN)
         self.records.close()
         self.lock.release()
 

@@ -22,6 +22,7 @@ from core.errors import NotFound
 from core.model import Batch, Correction, Damage, Exam, Image, Proof, Report, ReportVersion
 from core.records import Records, Work
 from core.vocabulary import REPORT_SIGNED, Operation
+from core.workflow.queue import Ticket
 
 KIND = "verify"
 """The kind of job that goes on with a proof."""
@@ -70,6 +71,11 @@ class Verifier:
 
     records: Records
     store: Store
+
+    def work_off(self, ticket: Ticket) -> None:
+        """Go on with the proof a job asks for."""
+        row = self.run(int(ticket.payload["proof"]), ticket.progress, ticket.cancelled)
+        ticket.result["faults"] = row.faults
 
     def run(self, proof_id: int, tell: Tell = lambda _done, _of: None, stopped: Callable[[], bool] = bool) -> Proof:
         """Go on with a proof until it has ended or is `stopped`; `tell` hears how far it has come."""
