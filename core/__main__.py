@@ -111,6 +111,7 @@ def _serve(given: Settings, arguments: Arguments) -> int:
         signal.signal(number, lambda *_: ended.set())
     service = Service(given)
     service.start()
+    signal.signal(signal.SIGHUP, lambda *_: service.reload())
     said = {
         "http": f"{given.http_address[0]}:{service.http_port}",
         "dicom": f"{given.dicom_address[0]}:{service.dicom_port}",

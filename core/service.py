@@ -28,7 +28,8 @@ from core.api import service as service_page
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
 from core.archive.stores import LocalStore
-from core.errors import Broken, CoreError, Refused
+from core.dimse.tls import Certificates, ClientCertificate, TlsFiles
+from core.errors import Broken, CoreError, Invalid, Refused
 from core.jobs import Jobs, Runner
 from core.model import Site
 from core.records import Records
@@ -153,7 +154,22 @@ def _manners(settings: Settings) -> Manners:
     return Manners(
         settings.aet, settings.known_only, settings.any_called_aet, settings.maximum_pdu,
         settings.maximum_associations, settings.artim_seconds, settings.idle_seconds,
+        frozenset(aet.strip() for aet in settings.allowed_aets.split(",") if aet.strip()), settings.maximum_object,
     )  # fmt: skip
+
+
+def certificates(settings: Settings) -> Certificates | None:
+    """Read the certificates of the DICOM listener, where it has any."""
+    if not settings.tls_certificate:
+        if settings.dicom_tls:
+            raise Invalid("dicom_tls needs tls_certificate and tls_key")
+        return None
+    key, authority = (Path(named) if named else None for named in (settings.tls_key, settings.tls_ca))
+    try:
+        client = ClientCertificate(settings.tls_client)
+    except ValueError as error:
+        raise Invalid(f"tls_client = {settings.tls_client}: it is off, optional or required") from error
+    return Certificates(TlsFiles(Path(settings.tls_certificate), key, authority, client))
 
 
 class Service:
@@ -202,7 +218,10 @@ class Service:
         """Bind every socket, then begin to answer."""
         http = _bound(self.settings.http_address)
         self.http_port = http.getsockname()[1]
-        self._listener = Listener(self.settings.dicom_address, self._dicom_services(), _manners(self.settings))
+        self._listener = Listener(
+            self.settings.dicom_address, self._dicom_services(), _manners(self.settings),
+            certificates(self.settings), self.settings.dicom_tls_address,
+        )  # fmt: skip
         self.dicom_port = self._listener.port
         self.newsroom.start()
         config = uvicorn.Config(self.app, log_config=None, access_log=False, timeout_graceful_shutdown=_STOP_WITHIN)
@@ -256,6 +275,11 @@ class Service:
                         break
             except (CoreError, OSError, SQLAlchemyError) as error:
                 log.warning("what came could not be examined (%s)", type(error).__name__)
+
+    def reload(self) -> None:
+        """Read anew what may change while we run: the certificates of the DICOM listener."""
+        if self._listener:
+            self._listener.reload()
 
     def stop(self) -> None:
         """Let running work end, then let go of everything."""

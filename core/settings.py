@@ -25,20 +25,24 @@ class Settings:
     data: Path
     http: str = "127.0.0.1:11180"
     dicom: str = "127.0.0.1:11112"
+    dicom_tls: str = ""  # HOST:PORT for TLS beside `dicom`, which speaks TLS itself unless this is given
     aet: str = "PHOTOPEAK"
     site: str = "MAIN"
     site_name: str = "Nuclear medicine"
     database: str = ""  # sqlite in the data folder unless given
     store: str = ""  # a folder in the data folder unless given
     known_only: bool = False
+    allowed_aets: str = ""  # the only AE titles let in, with commas between; all unless given
     any_called_aet: bool = False  # answer callers that call us by another AE title
     maximum_pdu: int = 131072
     maximum_associations: int = 64
+    maximum_object: int = 1 << 34  # a larger one is refused while it comes
     artim_seconds: float = 30.0
     idle_seconds: float = 60.0
     tls_certificate: str = ""  # our certificate and its chain, PEM
     tls_key: str = ""  # its key, unless it stands in the same file
     tls_ca: str = ""  # who certifies the nodes we trust; the machine's own list unless given
+    tls_client: str = "off"  # whether callers show a certificate of tls_ca: off, optional, required
     session_idle_seconds: float = 12 * 3600.0
     session_seconds: float = 7 * 24 * 3600.0
     lease_seconds: float = 600.0
@@ -63,6 +67,11 @@ class Settings:
     def dicom_address(self) -> tuple[str, int]:
         """Host and port of the DICOM listener."""
         return address(self.dicom)
+
+    @property
+    def dicom_tls_address(self) -> tuple[str, int] | None:
+        """Host and port of the DICOM listener's TLS, where it has its own."""
+        return address(self.dicom_tls) if self.dicom_tls else None
 
 
 def address(text: str) -> tuple[str, int]:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.dicom.conformance import MAXIMUM_PDU
@@ -37,6 +37,14 @@ class Limits:
     associations: int = 64
     spare: int = 32
     maximum_pdu: int = MAXIMUM_PDU
+
+
+@dataclass(frozen=True)
+class Door:
+    """One address to be called on; `tls` is asked for a context at each connection."""
+
+    address: tuple[str, int]
+    tls: Callable[[], ssl.SSLContext] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,21 +93,18 @@ class _Caller:
 
 
 class Server:
-    """Answers associations on one address until stopped."""
+    """Answers associations at its doors until stopped."""
 
-    def __init__(
-        self, address: tuple[str, int], duties: Duties, patience: Patience, limits: Limits,
-        tls: Callable[[], ssl.SSLContext] | None = None,
-    ) -> None:  # fmt: skip
-        """Bind the address; nothing is answered before `start`. `tls` is asked for a context at each connection.
+    def __init__(self, doors: Sequence[Door], duties: Duties, patience: Patience, limits: Limits) -> None:
+        """Bind the addresses; nothing is answered before `start`.
 
         Raises
         ------
         Refused
-            The address cannot be listened on.
+            An address cannot be listened on.
         """
-        self._duties, self._patience, self._limits, self._tls = duties, patience, limits, tls
-        self._listening = _bound(address)
+        self._duties, self._patience, self._limits = duties, patience, limits
+        self._doors = _opened(doors)
         self._wake, self._woken = socket.socketpair()
         self._lock = threading.Lock()
         self._callers: dict[_Caller, None] = {}
@@ -109,9 +114,9 @@ class Server:
         self._thread = threading.Thread(target=self._accept_all, name="dicom", daemon=True)
 
     @property
-    def port(self) -> int:
-        """The port that was bound."""
-        return int(self._listening.getsockname()[1])
+    def ports(self) -> list[int]:
+        """The ports that were bound, in the order of the doors."""
+        return [int(listening.getsockname()[1]) for listening in self._doors]
 
     @property
     def is_running(self) -> bool:
@@ -139,7 +144,8 @@ class Server:
         self._wake.send(b"\0")
         if self._thread.ident:
             self._thread.join(patience)
-        self._listening.close()
+        for listening in self._doors:
+            listening.close()
         with self._nobody:
             for caller in [each for each in self._callers if not each.is_association]:
                 caller.cut()
@@ -154,15 +160,17 @@ class Server:
 
     def _accept_all(self) -> None:
         with selectors.DefaultSelector() as selector:
-            selector.register(self._listening, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
+            for listening, door in self._doors.items():
+                selector.register(listening, selectors.EVENT_READ, door)
             while not self._is_stopping:
-                if any(key.fileobj is self._listening for key, _ in selector.select()):
-                    self._accept()
+                for key, _ in selector.select():
+                    if isinstance(key.data, Door) and isinstance(key.fileobj, socket.socket):
+                        self._accept(key.fileobj, key.data)
 
-    def _accept(self) -> None:
+    def _accept(self, listening: socket.socket, door: Door) -> None:
         try:
-            connection, address = self._listening.accept()
+            connection, address = listening.accept()
         except BlockingIOError:
             return
         except OSError as error:  # out of files, or the peer left already
@@ -175,7 +183,7 @@ class Server:
             caller.close()
             return
         try:
-            threading.Thread(target=self._serve, args=(caller,), name="association", daemon=True).start()
+            threading.Thread(target=self._serve, args=(caller, door), name="association", daemon=True).start()
         except RuntimeError:
             log.error("no thread could be started for a connection from %s", caller.host)  # noqa: TRY400 - one line
             self._forget(caller)
@@ -200,10 +208,10 @@ class Server:
 
     # -- one connection ----------------------------------------------------------------------------------------------
 
-    def _serve(self, caller: _Caller) -> None:
+    def _serve(self, caller: _Caller, door: Door) -> None:
         try:
-            if self._tls:
-                self._shake_hands(caller, self._tls())
+            if door.tls:
+                self._shake_hands(caller, door.tls())
             self._answer(caller)
         except Ended as error:
             log.debug("an association with %s ended: %s", caller.host, error.detail)
@@ -265,6 +273,18 @@ class Server:
             log.debug("an association ended: %s", error.detail)
         finally:
             link.abort()
+
+
+def _opened(doors: Sequence[Door]) -> dict[socket.socket, Door]:
+    opened: dict[socket.socket, Door] = {}
+    try:
+        for door in doors:
+            opened[_bound(door.address)] = door
+    except Refused:
+        for listening in opened:
+            listening.close()
+        raise
+    return opened
 
 
 def _bound(address: tuple[str, int]) -> socket.socket:

@@ -16,7 +16,8 @@ from core.dimse.association import Association
 from core.dimse.link import Patience
 from core.dimse.negotiation import Offer
 from core.dimse.pdu import AssociateRq, Reject
-from core.dimse.server import Duties, Limits, Server
+from core.dimse.server import Door, Duties, Limits, Server
+from core.dimse.tls import Certificates
 from core.errors import Broken
 from core.scp import Services
 from core.scp.conversation import Conversation, plain
@@ -47,10 +48,15 @@ class Manners:
 
 
 class Listener:
-    """Answers DICOM associations on one address until stopped."""
+    """Answers DICOM associations until stopped."""
 
-    def __init__(self, address: tuple[str, int], services: Services, manners: Manners) -> None:
+    def __init__(
+        self, address: tuple[str, int], services: Services, manners: Manners, certificates: Certificates | None = None,
+        tls_address: tuple[str, int] | None = None,
+    ) -> None:  # fmt: skip
         """Bind the address; nothing is answered before `start`.
+
+        With certificates the address speaks TLS, unless TLS has an address of its own beside it.
 
         Raises
         ------
@@ -61,12 +67,25 @@ class Listener:
         duties = Duties(self._admit, dict(_offers(services)), self._converse)
         patience = Patience(artim=manners.artim_seconds, idle=manners.idle_seconds, answer=manners.idle_seconds)
         limits = Limits(manners.maximum_associations, maximum_pdu=manners.maximum_pdu)
-        self._server = Server(address, duties, patience, limits)
+        tls = certificates.context if certificates else None
+        doors = [Door(address), Door(tls_address, tls)] if tls and tls_address else [Door(address, tls)]
+        self._certificates = certificates
+        self._server = Server(doors, duties, patience, limits)
 
     @property
     def port(self) -> int:
         """The port that was bound."""
-        return self._server.port
+        return self._server.ports[0]
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port that speaks TLS, if any."""
+        return self._server.ports[-1] if self._certificates else None
+
+    def reload(self) -> None:
+        """Read the certificates again; a change of their files is noticed without this, too."""
+        if self._certificates:
+            self._certificates.reload()
 
     @property
     def associations(self) -> int:
