@@ -3,11 +3,14 @@
 One use case is one unit of work. Writers queue behind one in-process lock and begin IMMEDIATE, because SQLite's own
 busy wait is unfair and a deferred transaction loses read-modify-writes; readers are deferred and never wait.
 An event is written in the same transaction as the change it tells of.
+
+SQLite has one connection for all that is written, so that its pages stay in memory from one commit to the next.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +21,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert, text
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
@@ -27,16 +31,34 @@ from core.model import Event, Job
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_MILLISECONDS = 30_000
+_WRITERS_PAGES = -65_536  # kilobytes of cache, SQLite counts them below zero
+_STATEMENTS = 512  # kept prepared by each connection
+_GATHER_SECONDS = 0.03  # news of one burst are heard at once
 _WRITERS_QUEUE = 7_077_001  # PostgreSQL advisory lock: writers of all processes stand in one queue
+
+_NEWS = insert(Event)
 
 
 class Work:
     """One unit of work: a session, the moment it happens at, and the news it will tell."""
 
-    def __init__(self, session: Session, now: datetime, new_uid: Callable[[], str]) -> None:
+    def __init__(self, session: Session, now: datetime, new_uid: Callable[[], str], written: int = 0) -> None:
         self.session = session
         self.now = now
         self.new_uid = new_uid
+        self.arrival = False
+        """Whether this work only adds objects as they arrive; nothing a decision was made from is another after it."""
+        self._written = written
+
+    def edition(self) -> tuple[int, object]:
+        """Return what differs once anything but arrivals was written, by this process or another.
+
+        PostgreSQL has nothing to tell arrivals of another process by, so there it always differs.
+        """
+        connection = self.session.connection()
+        sqlite = connection.dialect.name == "sqlite"
+        ask = "PRAGMA data_version" if sqlite else "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+        return self._written, connection.exec_driver_sql(ask).scalar()
 
     def add(self, *rows: Any) -> None:  # noqa: ANN401 - any table's row
         """Add rows in the order given, so that each finds what it refers to, and give them their ids."""
@@ -46,7 +68,8 @@ class Work:
 
     def tell(self, site: str, kind: str, subject: str, **data: object) -> None:
         """Write news into the outbox: numbers and states, never a name."""
-        self.session.add(Event(site=site, at=self.now, kind=kind, subject=subject, data=data))
+        news = {"site": site, "at": self.now, "kind": kind, "subject": subject, "data": data}
+        self.session.connection().execute(_NEWS, news)
 
     def enqueue(
         self, site: str, kind: str, payload: dict[str, object], *, lane: str = "", asked_by: str = "",
@@ -74,7 +97,8 @@ class Records:
         self._clock = clock or (lambda: datetime.now(UTC))
         self._new_uid = new_uid
         self._engine = _engine(url)
-        self._writer = self._engine.execution_options(photopeak_writes=True)
+        self._writer = _writer_of(self._engine)
+        self._written = 0
         self._turn = threading.Lock()
         self._news = threading.Condition()
         self._told = 0
@@ -85,8 +109,10 @@ class Records:
         with self._turn, Session(self._writer, expire_on_commit=False) as session:
             if self._engine.dialect.name == "postgresql":
                 session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_QUEUE})
-            yield Work(session, self._clock(), self._new_uid)
+            work = Work(session, self._clock(), self._new_uid, self._written)
+            yield work
             session.commit()
+            self._written += not work.arrival
         with self._news:
             self._told += 1
             self._news.notify_all()
@@ -99,10 +125,12 @@ class Records:
             session.expunge_all()  # rows keep what was read; a rollback would empty them
 
     def wait_for_news(self, seconds: float) -> None:
-        """Sleep until this process has committed something, at most `seconds`."""
+        """Sleep until this process has committed something and a little longer, at most about `seconds`."""
         with self._news:
             before = self._told
-            self._news.wait_for(lambda: self._told != before, timeout=seconds)
+            told = self._news.wait_for(lambda: self._told != before, timeout=seconds)
+        if told:
+            time.sleep(_GATHER_SECONDS)
 
     def last_event(self) -> int:
         """The newest event's sequence number; 0 when there is none."""
@@ -139,6 +167,7 @@ class Records:
     def close(self) -> None:
         """Let go of every connection."""
         self._engine.dispose()
+        self._writer.dispose()
 
 
 def _alembic(connection: Connection) -> Config:
@@ -151,10 +180,23 @@ def _alembic(connection: Connection) -> Config:
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=16, max_overflow=32, pool_pre_ping=True, hide_parameters=True)
-    threads = {"check_same_thread": False}
-    engine = create_engine(url, pool_size=32, max_overflow=64, connect_args=threads, hide_parameters=True)
+    return _sqlite(url, _begin_reading, pool_size=32, max_overflow=64)
+
+
+def _writer_of(engine: Engine) -> Engine:
+    """Return the engine all writing goes through."""
+    if engine.dialect.name != "sqlite":
+        return engine
+    writer = _sqlite(engine.url, _begin_writing, pool_size=1, max_overflow=4)
+    event.listen(writer, "connect", _give_cache)
+    return writer
+
+
+def _sqlite(url: str | URL, begin: Callable[[Connection], None], **pool: int) -> Engine:
+    how = {"check_same_thread": False, "cached_statements": _STATEMENTS}
+    engine = create_engine(url, connect_args=how, hide_parameters=True, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", begin)
     return engine
 
 
@@ -166,6 +208,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("photopeak_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _give_cache(connection: Any, _record: object) -> None:  # noqa: ANN401 - as above
+    connection.execute(f"PRAGMA cache_size={_WRITERS_PAGES}").close()
+
+
+def _begin_reading(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
