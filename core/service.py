@@ -41,7 +41,7 @@ from core.scp.verification import who_calls
 from core.scu.peer import Peer, Timeouts, tls_context
 from core.settings import Settings
 from core.workflow import catalogue, commitment, fetching, integrity, sending
-from core.workflow.health import Health, Look, space_warning
+from core.workflow.health import Health, Look, Measure, space_warning
 from core.workflow.intake import Intake
 from core.workflow.integrity import Verifier
 from core.workflow.reading import Desk
@@ -187,7 +187,7 @@ class Service:
         self.intake = Intake(self.reception)
         self.newsroom = Newsroom(self.records)
         self.jobs = Jobs(self.records, runners(settings, self.records, self.keeper), name=worker_name(settings))
-        self.health = Health(self.records, self._looks(), self._places())
+        self.health = Health(self.records, self._looks(), self._places(), self._counters)
         self.app = self._app()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -307,6 +307,16 @@ class Service:
 
     def _places(self) -> dict[str, Path]:
         return {"data": self.settings.data, "store": self.settings.store_path}
+
+    def _counters(self) -> list[Measure]:
+        listener = self._listener
+        if listener is None:
+            return []
+        served = [({}, float(listener.associations_served))]
+        return [
+            Measure("associations", "DICOM associations that are open", [({}, float(listener.associations))]),
+            Measure("associations", "DICOM associations there have been", served, total=True),
+        ]
 
     def _check_database(self) -> str:
         self.records.check_write()

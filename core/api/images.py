@@ -1,5 +1,6 @@
 """What arrived, where it is filed, and how it looks."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -9,17 +10,19 @@ from core import wire
 from core.api.caller import Caller, RowId
 from core.records import Records
 from core.vocabulary import BatchState
-from core.workflow import corrections, unfiled, viewing
+from core.workflow import corrections, intake, unfiled, viewing
+from core.workflow.intake import Intake
 from core.workflow.viewing import LightBox
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-def router(records: Records, light_box: LightBox) -> APIRouter:
+def router(records: Records, light_box: LightBox, brought: Intake) -> APIRouter:
     """Return the routes of the filing page and of the viewer."""
     routes = APIRouter(tags=["images"])
     _filing(routes, records)
     _viewing(routes, records, light_box)
+    _converted(routes, records, brought)
     return routes
 
 
@@ -92,7 +95,18 @@ def _viewing(routes: APIRouter, records: Records, light_box: LightBox) -> None:
         return viewing.header(light_box.file(row))
 
     @routes.get("/images/{sop_uid}/file", response_class=FileResponse)
-    def file(sop_uid: str, actor: Caller) -> FileResponse:
+    def file(sop_uid: str, actor: Caller, *, as_it_came: bool = False) -> FileResponse:
         with records.reading() as work:
-            row = viewing.image(work, actor, sop_uid)
+            row = viewing.image(work, actor, sop_uid, as_it_came=as_it_came)
         return FileResponse(light_box.file(row), media_type="application/dicom", filename=f"{sop_uid}.dcm")
+
+
+def _converted(routes: APIRouter, records: Records, brought: Intake) -> None:
+    @routes.get("/images/converted")
+    def converted(actor: Caller, limit: Limit = 200) -> list[wire.Conversion]:
+        with records.reading() as work:
+            return intake.listing(work, actor, limit)
+
+    @routes.post("/images/quarantined/{number}/admit")
+    def admit(number: RowId, actor: Caller) -> wire.Admitted:
+        return wire.Admitted.model_validate(asdict(brought.admit(actor, number)))

@@ -21,7 +21,19 @@ from core.wire.department import (
     Step,
     Visit,
 )
-from core.wire.images import Candidate, Conversion, Correction, FileBatch, Look, Quarantined, Series, Undo, Unfile, Unfiled
+from core.wire.images import (
+    Admitted,
+    Candidate,
+    Conversion,
+    Correction,
+    FileBatch,
+    Look,
+    Quarantined,
+    Series,
+    Undo,
+    Unfile,
+    Unfiled,
+)
 from core.wire.reports import (
     Call,
     CallTechnologist,
@@ -87,6 +99,7 @@ from core.wire.wanted import (
 
 __all__ = [
     "Administration",
+    "Admitted",
     "AeTitle",
     "AnswerCheck",
     "Archive",

@@ -103,6 +103,15 @@ class Conversion(Shape):
     at: AwareDatetime
 
 
+class Admitted(Shape):
+    """What became of an object that was kept apart and got a UID of its own."""
+
+    outcome: str
+    kind: str
+    sop_uid: str
+    repairs: list[str]
+
+
 class Series(Shape):
     """A series as the viewer lists it."""
 

@@ -194,6 +194,11 @@ class Intake:
 
     # -- what came over the network ----------------------------------------------------------------------------------
 
+    def newest(self) -> int:
+        """Return the number of the latest object that came."""
+        with self._records.reading() as work:
+            return work.session.exec(select(func.max(Image.id))).one() or 0
+
     def examine(self, limit: int) -> int:
         """Mend the next objects nobody has looked at, at most `limit`; return how many were looked at."""
         store = self._keeper.store.name

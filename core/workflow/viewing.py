@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlmodel import col, select
 
 from core import access, course, wire
 from core.access import Actor
+from core.archive import conversions
 from core.dicom.charset import Charset, decode_name, decode_text
 from core.dicom.objects import identity_of, read_header
 from core.dicom.pixels import frames_of
@@ -28,7 +29,7 @@ from core.errors import Invalid, NotFound
 from core.imaging.display import PictureRequest, render, travelling
 from core.imaging.frames import Frames
 from core.imaging.window import Window
-from core.model import Batch, Exam, Image, Series, Step, Study
+from core.model import Batch, Conversion, Exam, Image, Series, Step, Study
 from core.records import Work
 from core.vocabulary import BatchState, Operation
 from core.workflow import integrity
@@ -63,14 +64,14 @@ def study_series(work: Work, actor: Actor, study_uid: str) -> list[wire.Series]:
     return _series(work, batches)
 
 
-def image(work: Work, actor: Actor, sop_uid: str) -> Image:
-    """Return a stored object's row, for somebody who may look at it."""
+def image(work: Work, actor: Actor, sop_uid: str, *, as_it_came: bool = False) -> Image:
+    """Return a stored object's row for somebody who may look at it; of a mended object, that of its standard copy."""
     row = work.session.exec(select(Image).where(Image.site == actor.site, Image.sop_uid == sop_uid)).first()
     batch = work.session.get(Batch, row.batch_id) if row else None
     access.require(actor, Operation.VIEW_IMAGES, own=batch is not None and _is_own(work, actor, batch))
     if row is None:
         raise NotFound(f"no object {sop_uid} is in the archive")
-    return row
+    return row if as_it_came else conversions.outgoing(work, [row])[0]
 
 
 def _is_own(work: Work, actor: Actor, batch: Batch) -> bool:
@@ -88,30 +89,43 @@ def _series(work: Work, batches: Sequence[Batch]) -> list[wire.Series]:
     for one, series, study_uid in work.session.exec(found):
         images[series.id, one.batch_id].append(one)
         rows[series.id, one.batch_id] = (series, study_uid)
-    shapes = [_shape(work, *rows[key], by_id[key[1]], images[key], damaged) for key in rows]
+    uids = [one.sop_uid for several in images.values() for one in several]
+    marks = _Marks(damaged, conversions.of_objects(work, batches[0].site, uids) if batches else {})
+    shapes = [_shape(work, *rows[key], by_id[key[1]], images[key], marks) for key in rows]
     return sorted(shapes, key=lambda one: (one.study_instance_uid, one.number or 0, one.date, one.uid))
 
 
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What is to be said of objects beside what they say of themselves, by SOP Instance UID."""
+
+    damaged: Mapping[str, str]
+    mended: Mapping[str, Conversion]
+
+
 def _shape(
-    work: Work, series: Series, study_uid: str, batch: Batch, images: Sequence[Image], damaged: Mapping[str, str]
+    work: Work, series: Series, study_uid: str, batch: Batch, images: Sequence[Image], marks: _Marks
 ) -> wire.Series:
     step = work.session.get(Step, batch.step_id or 0)
     ordered = sorted(images, key=lambda one: (one.number or 0, one.acquired_at, one.sop_uid))
     return wire.Series(
         uid=series.uid, study_instance_uid=study_uid, modality=series.modality, number=series.number,
         description=series.description, date=f"{series.date} {series.time}".strip(), step=step.name if step else "",
-        counted=any(one.counted for one in images), instances=[_instance(one, damaged) for one in ordered],
+        counted=any(one.counted for one in images), instances=[_instance(one, marks) for one in ordered],
         sent_patient_number=batch.patient_number, sent_patient_name=batch.patient_name,
         sent_birth_date=batch.birth_date, sent_sex=batch.sex,
     )  # fmt: skip
 
 
-def _instance(row: Image, damaged: Mapping[str, str]) -> dict[str, Any]:
+def _instance(row: Image, marks: _Marks) -> dict[str, Any]:
+    mended = marks.mended.get(row.sop_uid)
+    found = {"said": mended.charset_said, "found": mended.charset, "confidence": mended.confidence} if mended else None
     return {
         "uid": row.sop_uid, "number": row.number, "frames": row.frames, "due_frames": row.due_frames,
         "image_type": row.image_type, "counted": row.counted, "acquired_at": row.acquired_at,
         "sop_class": row.sop_class, "transfer_syntax": row.transfer_syntax, "size": row.size,
-        "damaged": damaged.get(row.sop_uid, ""),
+        "problems": row.problems, "repairs": mended.repairs if mended else [], "charset": found,
+        "damaged": marks.damaged.get(row.sop_uid, ""),
     }  # fmt: skip
 
 
