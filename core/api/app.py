@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core import wire
 from core.access import Actor
@@ -19,6 +19,9 @@ from core.api import health
 from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused, Unauthenticated
 from core.workflow.health import Measure
 
+_API = "/api/v1"
+_LONGEST_BODY = 4 << 20
+_TOO_LONG = f"a request has at most {_LONGEST_BODY} bytes: objects are sent to /dicomweb or by C-STORE"
 _SENT_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 # The first class that fits names the status.
@@ -46,6 +49,7 @@ def build(
         dependencies=[Depends(_numbers_whole)],
     )  # fmt: skip
     app.add_middleware(_SlashesInNumbers)
+    app.add_middleware(_BoundedBodies)
     app.state.who = who
     app.add_exception_handler(CoreError, _refuse)
     app.add_exception_handler(RequestValidationError, _misspelt)
@@ -53,7 +57,7 @@ def build(
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _broken)
     for router in routers:
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router, prefix=_API)
     if dicomweb:
         app.include_router(dicomweb)
     app.include_router(health.router(parts, measures))
@@ -75,6 +79,37 @@ class _SlashesInNumbers:
         if _SENT_SLASH.search(sent):
             scope = {**scope, "path": unquote(_SENT_SLASH.sub(b"%1F", sent).decode("ascii"))}
         await self._app(scope, receive, send)
+
+
+class _BoundedBodies:
+    """Refuse bodies longer than anything a form holds; objects come to DICOMweb, which takes them piece by piece."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(_API):
+            await self._app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > _LONGEST_BODY:
+            await _too_long()(scope, receive, send)
+            return
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > _LONGEST_BODY:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LONG)
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+def _too_long() -> JSONResponse:
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LONG)
 
 
 def _numbers_whole(request: Request) -> None:

@@ -5,6 +5,7 @@ a fixed time. Passwords are argon2 hashes, and only a few are worked out at once
 """
 
 import hashlib
+import json
 import secrets
 import threading
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _HASHES_AT_ONCE = threading.BoundedSemaphore(2)
 _SHORTEST_PASSWORD = 8
 _WRONG = "name or password is wrong; ask an administrator when you have forgotten it"
 _TOUCH_AFTER = timedelta(minutes=1)
+_LONGEST_FORM, _LONGEST_DRAFT, _MOST_DRAFTS = 64, 100_000, 200
 
 
 @dataclass(frozen=True)
@@ -250,15 +252,31 @@ def shape(staff: Staff) -> wire.Staff:
 
 
 def save_draft(work: Work, actor: Actor, form: str, fields: dict[str, object]) -> None:
-    """Keep what someone has typed into a form; empty fields let go of it."""
+    """Keep what someone has typed into a form; empty fields let go of it, and the oldest of too many forms are let go.
+
+    Raises
+    ------
+    Invalid
+        It is more than anybody types.
+    """
     row = _draft(work, actor, form)
     if not fields:
         if row:
             work.session.delete(row)
         return
+    if len(form) > _LONGEST_FORM or len(json.dumps(fields, ensure_ascii=False)) > _LONGEST_DRAFT:
+        raise Invalid(f"a draft is at most {_LONGEST_DRAFT} signs, the name of its form {_LONGEST_FORM}: send the form")
+    if row is None:
+        _make_room(work, actor)
     row = row or FormDraft(staff_id=actor.staff_id or 0, site=actor.site, form=form)
     row.fields, row.saved_at = fields, work.now
     work.session.add(row)
+
+
+def _make_room(work: Work, actor: Actor) -> None:
+    found = select(FormDraft).where(FormDraft.staff_id == actor.staff_id)
+    for old in work.session.exec(found.order_by(col(FormDraft.saved_at).desc()).offset(_MOST_DRAFTS - 1)).all():
+        work.session.delete(old)
 
 
 def draft(work: Work, actor: Actor, form: str) -> dict[str, object]:
