@@ -19,7 +19,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from core import access, audit, wire
 from core.access import Actor
-from core.errors import Invalid, NotFound, Refused
+from core.errors import Broken, Invalid, NotFound, Refused
 from core.model import Batch, Delivery, Exam, Image, Patient, SentPatient, Series, Study
 from core.records import Records, Work
 from core.scu.peer import Object, Peer, Sent
@@ -196,11 +196,18 @@ class Sender:
             if not rows:
                 return
             after = rows[-1][0].id or 0
-            for delivery, image in rows:
-                if image is None:
-                    book.note(Sent(delivery.sop_uid, None, "it is no longer in the archive"))
-            here = (image for _, image in rows if image is not None)  # type: ignore[redundant-expr]  # outer join
-            yield [Object(one.sop_class, one.sop_uid, one.transfer_syntax, self.local(one)) for one in here]
+            yield [one for delivery, image in rows if (one := self._object(delivery, image, book))]
+
+    def _object(self, delivery: Delivery, image: Image | None, book: _Book) -> Object | None:
+        """Return what is to be sent; what is lost is noted, and holds nothing else up."""
+        try:
+            if image is not None:
+                return Object(image.sop_class, image.sop_uid, image.transfer_syntax, self.local(image))
+            lost = "it is no longer in the archive"
+        except Broken as error:
+            lost = error.detail
+        book.note(Sent(delivery.sop_uid, None, lost))
+        return None
 
     def _finish(self, ticket: Ticket, peer: Peer) -> None:
         with self.records.writing() as work:
