@@ -7,9 +7,11 @@ index answers the same, and so does a database without trigrams.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from pydicom import Dataset
@@ -188,44 +190,49 @@ class _Query:
     def _lookup(self, tag: int, rows: Sequence[Row]) -> Callable[[Row], str]:
         """Return what gives a derived attribute of a row, read for all of `rows` at once."""
         of = self._level(tag)
-        places = self._keys[of]
+        key = itemgetter(*self._keys[of])
         if of == _IMAGE:
-            return lambda row: _AVAILABILITY.get(row[places[0]], "NEARLINE")
-        firsts = list({row[places[0]] for row in rows})
-        if tag in _COUNTED:
-            counts = self._count(of, _COUNTED[tag][1], firsts)
-            return lambda row: str(counts.get(tuple(row[at] for at in places), 0))
-        if tag == _AVAILABLE:
-            tiers = self._values(of, Image.tier, firsts, Image.tier != literal_column("'online'"))
-            return lambda row: _least_available(tiers.get(tuple(row[at] for at in places), ()))
-        values = self._values(of, Series.modality if tag == _MODALITIES else Image.sop_class, firsts)
-        return lambda row: "\\".join(sorted(filter(None, values.get(tuple(row[at] for at in places), ()))))
+            return lambda row: _AVAILABILITY.get(key(row), "NEARLINE")
+        firsts = list({row[self._keys[of][0]] for row in rows})
+        known, otherwise = self._counts(tag, firsts) if tag in _COUNTED else self._said(tag, of, firsts)
+        return lambda row: known.get(key(row), otherwise)
 
-    def _values(self, of: int, column: Column, firsts: Sequence[str], *conditions: Clause) -> Mapping[Row, set[str]]:
-        found: dict[Row, set[str]] = {}
-        depth = _SERIES if column is Series.modality else _IMAGE
-        for *key, value in self._below(of, depth, (column,), firsts, *conditions, distinct=True):
-            found.setdefault(tuple(key), set()).add(value)
-        return found
-
-    def _count(self, of: int, what: int, firsts: Sequence[str]) -> Mapping[Row, int]:
+    def _counts(self, tag: int, firsts: Sequence[str]) -> tuple[dict[Any, str], str]:
+        of, what = _COUNTED[tag]
         column = func.count(col(Image.id)) if what == _IMAGE else func.count(func.distinct(_KEYS[what][0]))
-        return {tuple(key): count for *key, count in self._below(of, what, (column,), firsts)}
+        found = self._below(of, what, column, firsts).group_by(*_KEYS[of])
+        return {_key(key): str(count) for *key, count in self._connection.execute(found)}, "0"
 
-    def _below(
-        self,
-        of: int,
-        depth: int,
-        columns: tuple[Column, ...],
-        firsts: Sequence[str],
-        *conditions: Clause,
-        distinct: bool = False,
-    ) -> Iterable[Row]:
-        """Read columns of a level below, grouped by what they belong to."""
+    def _said(self, tag: int, of: int, firsts: Sequence[str]) -> tuple[dict[Any, str], str]:
+        """Return what the rows below have, several values in order, and what is said where they have nothing."""
+        column = {_MODALITIES: Series.modality, _CLASSES: Image.sop_class}.get(tag, Image.tier)
+        found = self._below(of, _SERIES if tag == _MODALITIES else _IMAGE, column, firsts)
+        if tag == _AVAILABLE:
+            found = found.where(Image.tier != literal_column("'online'"))
+        said: dict[Any, set[str]] = {}
+        for *key, value in self._connection.execute(found if tag == _MODALITIES else found.distinct()):
+            said.setdefault(_key(key), set()).add(value)
+        if tag == _AVAILABLE:
+            return {key: _least_available(tiers) for key, tiers in said.items()}, "ONLINE"
+        return {key: "\\".join(sorted(filter(None, values))) for key, values in said.items()}, ""
+
+    def _below(self, of: int, depth: int, column: Column, firsts: Sequence[str]) -> Clause:
+        """Select a column of a level below, with what it belongs to."""
         top, keys = min(of, _STUDY), _KEYS[of]
-        found: Clause = select(*keys, *columns).select_from(_joined(top, depth))
-        found = found.where(_TABLES[top].site == self._site, keys[0].in_(firsts), *conditions)
-        return self._connection.execute(found.distinct() if distinct else found.group_by(*keys)).all()
+        there = select(*keys, column).select_from(_joined(top, depth))
+        return there.where(_TABLES[top].site == self._site, _among(self._connection, keys[0], firsts))
+
+
+def _key(values: Sequence[Any]) -> Any:  # noqa: ANN401 - as itemgetter gives it: one value, or a tuple
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _among(connection: Connection, column: Column, values: Sequence[str]) -> Clause:
+    """Ask for any of many values; in SQLite as one parameter, since the statement is then prepared once."""
+    if connection.dialect.name != "sqlite":
+        return column.in_(values)
+    each = func.json_each(json.dumps(values)).table_valued("value")
+    return column.in_(select(each.c.value))
 
 
 def _joined(top: int, depth: int) -> Clause:
@@ -266,10 +273,14 @@ def _least_available(tiers: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class _Condition:
-    """What each answer fulfils, though not only answers may; `few` when an index finds the rows that do."""
+    """What each answer fulfils, though not only answers may.
+
+    `few` when an index finds the rows that do, `by_id` when the rows are named by their ids.
+    """
 
     clause: Clause
     few: bool = False
+    by_id: bool = False
 
 
 class _Conditions:
@@ -284,7 +295,9 @@ class _Conditions:
         found = {wish.tag: condition for wish in wishes if (condition := self._condition(wish)) is not None}
         few = {tag for tag, condition in found.items() if condition.few}
         start = SentPatient if self._depth == _PATIENT or few & _COLUMNS[_PATIENT].keys() else Study
-        return [start.site == self._site, *(condition.clause for condition in found.values())], bool(few)
+        by_id = any(condition.by_id for condition in found.values())
+        site: Column = func.coalesce(start.site, "") if by_id else start.site  # an index of sites would be taken first
+        return [site == self._site, *(condition.clause for condition in found.values())], bool(few)
 
     def _condition(self, wish: Wish) -> _Condition | None:
         if wish.anything:
@@ -334,15 +347,21 @@ class _Conditions:
         several = [one for one in found if one is not None]
         if not all(one.few for one in several):
             return _Condition(or_(*(one.clause for one in several)))
-        ids = (select(col(SentPatient.id)).where(col(SentPatient.site) == self._site, one.clause) for one in several)
-        return _Condition(col(SentPatient.id).in_(union_all(*ids)), few=True)
+        ids = (self._ids(one, group) for one, group in zip(several, groups, strict=True))
+        return _Condition(col(SentPatient.id).in_(union_all(*ids)), few=True, by_id=True)
+
+    def _ids(self, condition: _Condition, group: Column) -> Clause:
+        """Select the patients of this site, or of any where their ids are named."""
+        there = select(col(SentPatient.id)).where(condition.clause)
+        return there if condition.by_id else there.where(col(SentPatient.site) == self._site, group.is_not(None))
 
     def _like(self, column: Column, patterns: Sequence[str], *, indexed: bool) -> _Condition | None:
         found = [self._one_like(column, pattern, indexed=indexed) for pattern in patterns]
         several = [one for one in found if one is not None]
         if len(several) < len(found):
             return None
-        return _Condition(or_(*(one.clause for one in several)), all(one.few for one in several))
+        few, by_id = all(one.few for one in several), all(one.by_id for one in several)
+        return _Condition(or_(*(one.clause for one in several)), few, by_id)
 
     def _one_like(self, column: Column, pattern: str, *, indexed: bool) -> _Condition | None:
         """Ask for what a pattern begins with and for its longest other part: linear, whatever a peer thinks of."""
@@ -352,16 +371,19 @@ class _Conditions:
         longest = max(others, key=len)
         if first:
             clauses = [self._begins(column, first)]
-            clauses += [column.contains(longest, autoescape=True)] if longest else []
+            clauses += [self._holds(column, longest)] if longest else []
             return _Condition(and_(*clauses), indexed)
         if len(longest) >= _TRIGRAM and column in _OF_TRIGRAMS and self._has_trigrams(column):
-            return _Condition(_in_trigrams(column, longest), few=True)
-        return _Condition(column.contains(longest, autoescape=True)) if longest else None
+            return _Condition(_in_trigrams(column, longest), few=True, by_id=True)
+        return _Condition(self._holds(column, longest), few=not longest.isascii()) if longest else None
 
     def _begins(self, column: Column, text: str) -> Clause:
         if self._sqlite:  # compares code points, and takes no index for LIKE
             return and_(column >= text, column < text + _LAST_SIGN)
         return column.startswith(text, autoescape=True)
+
+    def _holds(self, column: Column, part: str) -> Clause:
+        return func.instr(column, part) > 0 if self._sqlite else column.contains(part, autoescape=True)
 
     def _has_trigrams(self, column: Column) -> bool:
         """Whether to ask SQLite's table of trigrams; PostgreSQL takes its own for LIKE, where it has them."""

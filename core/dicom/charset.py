@@ -130,6 +130,19 @@ def choose_charset(
     return UTF8
 
 
+def holds_all(asked: str | Sequence[str] | None, device_charset: str | Sequence[str] | None = None) -> str | None:
+    """Return the codec of the Unicode charset that `choose_charset` takes for any text with letters beyond ASCII.
+
+    None where it depends on the letters.
+    """
+    own, wanted = charset_of(device_charset), charset_of(asked)
+    if device_charset and set(own) <= _WESTERN_TERMS:
+        return None
+    if set(wanted) <= _ASCII_TERMS or not is_known(wanted):
+        wanted = own or UTF8
+    return _STAND_ALONE[wanted[0]] if wanted in (UTF8, ("GB18030",)) else None
+
+
 def fit_name(name: PersonName | str, charset: Charset) -> str:
     """A Person Name value with only the groups `charset` can hold, its alphabetic group in pinyin or plain letters."""
     known = PersonName.parse(name) if isinstance(name, str) else name

@@ -16,7 +16,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from core.dicom.answering import charset_asked, fitted
-from core.dicom.charset import Charset, choose_charset, encoded
+from core.dicom.charset import Charset, choose_charset, encoded, holds_all
 from core.dicom.matching import QUERY_RETRIEVE_LEVEL, SPECIFIC_CHARACTER_SET, TEXTS, level_of
 
 RETRIEVE_AE_TITLE = 0x00080054
@@ -78,6 +78,7 @@ class _Slot:
 
     at: int
     vr: str
+    letters: bool
     padding: bytes
     heads: _Heads
 
@@ -89,12 +90,16 @@ class IdentifierWriter:
         self._form = _Form(shown.transfer_syntax)
         self._asked, self._device = charset_asked(keys), shown.device_charset or None
         self._plain = self._charset(choose_charset([], self._asked, self._device))
+        self._codec = holds_all(self._asked, self._device)
+        self._lettered = self._charset(choose_charset(["\U0001f926"], self._asked, self._device))
         places, constant = {tag: at for at, tag in enumerate(held)}, b""
         self._slots: list[_Slot] = []
         said = {QUERY_RETRIEVE_LEVEL: level_of(keys), **shown.always}
         for tag, vr in _answered(keys):
             if tag in places:
-                self._slots.append(_Slot(places[tag], vr, _padding(vr), _Heads(self._form, tag, vr, constant)))
+                self._slots.append(
+                    _Slot(places[tag], vr, vr in TEXTS, _padding(vr), _Heads(self._form, tag, vr, constant))
+                )
                 constant = b""
             else:
                 constant += self._form.element(tag, vr, said.get(tag, "").encode("ascii", "replace"))
@@ -102,11 +107,12 @@ class IdentifierWriter:
 
     def write(self, values: Sequence[str]) -> bytes:
         """Return one answer, encoded."""
-        if not "".join(values).isascii():
+        plain = "".join(values).isascii()
+        if not plain and self._codec is None:
             return self._in_letters(values)
-        parts = [self._plain]
+        parts, codec = [self._plain if plain else self._lettered], self._codec or "ascii"
         for slot in self._slots:
-            data = values[slot.at].encode()
+            data = values[slot.at].encode(codec if slot.letters else "ascii", "ignore")
             if len(data) & 1:
                 data += slot.padding
             parts += (slot.heads[len(data)], data)
@@ -114,12 +120,12 @@ class IdentifierWriter:
         return b"".join(parts)
 
     def _in_letters(self, values: Sequence[str]) -> bytes:
-        texts = [values[slot.at] for slot in self._slots if slot.vr in TEXTS]
+        texts = [values[slot.at] for slot in self._slots if slot.letters]
         charset = choose_charset(texts, self._asked, self._device)
         parts = [self._charset(charset)]
         for slot in self._slots:
             value = values[slot.at]
-            in_letters = slot.vr in TEXTS and not value.isascii()
+            in_letters = slot.letters and not value.isascii()
             data = encoded(fitted(value, slot.vr, charset), charset) if in_letters else value.encode("ascii", "ignore")
             data = _even(data, slot.padding)
             parts += (slot.heads[len(data)], data)

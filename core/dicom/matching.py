@@ -445,8 +445,10 @@ class Wish:
         ways = [bool] if self.anything else [self._way(one) for one in self.asked]
 
         def holds(known: str) -> bool:
-            values = (_trimmed(value, self.vr) for value in known.split("\\"))
-            return any(way(value) for value in values if value for way in ways)
+            if "\\" in known:
+                return any(map(holds, known.split("\\")))
+            value = _trimmed(known, self.vr)
+            return bool(value) and any(way(value) for way in ways)
 
         return holds
 
@@ -454,7 +456,18 @@ class Wish:
         if self.matching is Matching.RANGE and self.vr == "DA":
             dates = as_range(asked, as_date)
             return lambda known: dates is not None and dates.holds(_known_date(known))
+        if self.matching is Matching.WILDCARD:
+            names = self.folds and self.vr == "PN"
+            pattern = _pattern(folded_name(asked) if names else asked)
+            return (lambda known: any(map(pattern, _names(known)))) if names else pattern
         return lambda known: _value_matches(asked, known, self.vr, self.matching, folds=self.folds)
+
+
+def _pattern(asked: str) -> Callable[[str], bool]:
+    """Return what `wildcard_matches` says of a pattern; most of them are a beginning."""
+    if asked.endswith("*") and not re.search(r"[*?]", asked[:-1]):
+        return lambda known: known.startswith(asked[:-1])
+    return lambda known: wildcard_matches(asked, known)
 
 
 def wishes(keys: Dataset, model: Model) -> Iterator[Wish]:
