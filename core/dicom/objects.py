@@ -251,6 +251,11 @@ def dataset_offset(path: Path | str) -> int:
         return _dataset_offset(file.read(_LONGEST_META))
 
 
+def dataset_start(head: bytes) -> int:
+    """Where the dataset begins in a file that begins with `head`, in bytes."""
+    return _dataset_offset(head[:_LONGEST_META])
+
+
 def same_elements(path_a: Path | str, path_b: Path | str) -> bool:
     """Whether two files hold equal elements once decoded, whatever their transfer syntaxes.
 

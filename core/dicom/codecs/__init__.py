@@ -34,7 +34,7 @@ from core.dicom.codecs.rewriting import (
 from core.dicom.codecs.table import LOSSLESS_BY_SYNTAX, Codec, Loss
 from core.errors import Refused
 
-__all__ = ["compressed", "decoded", "transcode", "transcoded"]
+__all__ = ["compressed", "converted", "decoded", "inflated", "transcode", "transcoded"]
 
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _LARGEST_INFLATED = 1 << 31
@@ -76,10 +76,11 @@ def transcoded(data: memoryview, stored_syntax: str, wanted: Collection[str]) ->
     raise Refused(f"the object cannot be had in the transfer syntax asked for: {reason}")
 
 
-def converted(data: memoryview, stored: str, target: str, *, pixel_vr: bytes = b"") -> bytes:
+def converted(data: memoryview, stored: str, target: str, *, pixel_vr: bytes = b"", by_others: bool = False) -> bytes:
     """Return a dataset in another transfer syntax.
 
     `pixel_vr` is the VR of native pixels of one byte, which may be OB or OW; by itself it is OB (PS3.5 A.2).
+    `by_others` is for a proof: see `decoded`.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def converted(data: memoryview, stored: str, target: str, *, pixel_vr: bytes = b
     writes = codec is not None and codec.encode is not None
     if writes or _is_encapsulated(stored):
         header = raster.header_of(plain, source)
-        picture = decoded(plain, stored, header)
+        picture = decoded(plain, stored, header, by_others=by_others)
         changes = _compressed(picture, codec) if codec and writes else _native(picture, header, to, pixel_vr)
     out = rewritten(plain, source, to, changes)
     return _deflated(out) if target == uid.DeflatedExplicitVRLittleEndian else out
