@@ -41,8 +41,14 @@ def _node_module(name: str) -> Path | None:
     return module if _program("node") and module.is_dir() else None
 
 
+def _orthanc_plugin() -> Path | None:
+    found = sorted(Path("/usr").glob("share/orthanc/plugins/libOrthancDicomWeb.so"))
+    return found[0] if found else None
+
+
 FINDERS: dict[str, Callable[[], Path | None]] = {
     "postgres": _postgres,
+    "orthanc-dicomweb": _orthanc_plugin,
     "dcmjs-dimse": lambda: _node_module("dcmjs-dimse"),
 }
 
@@ -53,8 +59,8 @@ def find_peer(name: str) -> Path:
     Parameters
     ----------
     name
-        A program (storescu, wlmscpfs, Orthanc, tmux, dciodvfy, node ...), ``postgres`` (the folder of its programs)
-        or ``dcmjs-dimse`` (the folder of the node module).
+        A program (storescu, wlmscpfs, Orthanc, tmux, dciodvfy, node ...), ``postgres`` (the folder of its programs),
+        ``orthanc-dicomweb`` (Orthanc's plugin) or ``dcmjs-dimse`` (the folder of the node module).
 
     Raises
     ------

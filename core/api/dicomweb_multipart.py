@@ -14,7 +14,7 @@ Fill = Callable[[bytes | None], None]
 
 _PIECE = 1 << 18
 _LONGEST_HEAD = 16 << 10
-_LONGEST_BOUNDARY = 70  # RFC 2046 5.1.1
+_LONGEST_BOUNDARY = 256  # RFC 2046 5.1.1 has 70, which Orthanc does not mind
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,7 @@ def _pictures(
     media, root = several[0], root_of(request)
     parts = (
         Part(media, f"{url_of(root, one.place)}/frames/{number + 1}/rendered", [content])
-        for one, path in shown
-        for number, content in rendering.pictures(path, media, how, numbers)
+        for one, number, content in rendering.pictures_of(shown, media, how, numbers)
     )
     return multipart.answer(parts, media)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pydicom
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset, write_file_meta_info
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
 
-from core.dicom import objects
-from core.errors import Refused
+from core.dicom import codecs, objects
+from core.dicom.conformance import KEPT_SYNTAXES
 
 _PIECE = 1 << 18
 _PREAMBLE = b"\0" * 128 + b"DICM"
@@ -41,8 +41,11 @@ def in_syntax(path: Path, wanted: Collection[str]) -> tuple[str, bytes]:
     Refused
         The object cannot be written in any of them.
     """
+    known = [syntax for syntax in wanted if syntax in KEPT_SYNTAXES]
     meta = _meta(path)
-    syntax, dataset = _transcode(path, wanted)
+    syntax, dataset = codecs.transcode(
+        path, objects.dataset_offset(path), str(meta.get("TransferSyntaxUID", "")), known
+    )
     meta.TransferSyntaxUID = UID(syntax)
     out = DicomBytesIO()
     out.write(_PREAMBLE)
@@ -54,18 +57,3 @@ def _meta(path: Path) -> pydicom.dataset.FileMetaDataset:
     with path.open("rb") as file:
         head = io.BytesIO(file.read(objects.dataset_offset(path)))
     return pydicom.dcmread(head, force=True).file_meta
-
-
-def _transcode(path: Path, wanted: Collection[str]) -> tuple[str, bytes]:
-    if ExplicitVRLittleEndian not in wanted:
-        raise Refused("the object cannot be written in this transfer syntax")
-    try:
-        dataset = pydicom.dcmread(path)
-        if dataset.file_meta.TransferSyntaxUID.is_compressed:
-            dataset.decompress(generate_instance_uid=False)
-        out = DicomBytesIO()
-        out.is_little_endian, out.is_implicit_VR = True, False
-        write_dataset(out, dataset)
-    except Exception as error:
-        raise Refused(f"the object cannot be written uncompressed ({type(error).__name__})") from error
-    return str(ExplicitVRLittleEndian), out.getvalue()

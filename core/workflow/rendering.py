@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,28 @@ def pictures(
     shown = how.voi or window_of(frames)
     for index, number in enumerate(frames.indices):
         yield number, _encoded(_drawn(frames, index, how, shown), media, how.quality)
+
+
+def pictures_of(
+    objects: Iterable[tuple[Found, Path]], media: str, how: Rendering, numbers: Sequence[int] | None = None
+) -> Iterator[tuple[Found, int, bytes]]:
+    """Yield the pictures of several objects; one that has none is passed over, unless none of them has.
+
+    Raises
+    ------
+    Undecodable
+        None of them has a picture.
+    """
+    failure, drawn_one = None, False
+    for found, path in objects:
+        try:
+            for number, content in pictures(path, media, how, numbers):
+                drawn_one = True
+                yield found, number, content
+        except Undecodable as error:
+            failure = error
+    if failure is not None and not drawn_one:
+        raise failure
 
 
 def cine(path: Path, how: Rendering, numbers: Sequence[int] | None = None) -> bytes:

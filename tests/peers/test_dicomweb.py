@@ -15,7 +15,7 @@ from dicomweb_client.session_utils import create_session
 from PIL import Image as Pictures
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1, JPEGLSLossless, generate_uid
 
 from core import wire
 from core.vocabulary import Role
@@ -192,6 +192,15 @@ def test_a_compressed_object_goes_out_as_it_is_kept_or_uncompressed(call: Call, 
     assert (plain.pixel_array == one.pixel_array).all()
     none = call("doctor", "GET", url_of(one), headers={"Accept": "application/dicom; transfer-syntax=1.2.3"})
     assert none.status_code == 406
+
+
+def test_a_caller_chooses_the_transfer_syntax(call: Call) -> None:
+    one = brought(call, "MR_small.dcm")
+    for syntax in (JPEGLosslessSV1, JPEGLSLossless, ImplicitVRLittleEndian):
+        answer = call("doctor", "GET", url_of(one), headers={"Accept": f"application/dicom; transfer-syntax={syntax}"})
+        made = dcmread(io.BytesIO(answer.content))
+        assert made.file_meta.TransferSyntaxUID == syntax
+        assert (made.pixel_array == one.pixel_array).all()
 
 
 @pytest.mark.parametrize(
