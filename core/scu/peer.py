@@ -37,6 +37,7 @@ from core.dimse.association import connect
 from core.dimse.line import Ended
 from core.dimse.link import Patience
 from core.dimse.negotiation import Context, Proposed
+from core.dimse.tls import secure
 from core.errors import Invalid, PeerFailed, Refused
 
 PENDING = frozenset({0xFF00, 0xFF01})
@@ -399,6 +400,7 @@ def tls_context(authority: str = "", certificate: str = "", key: str = "") -> ss
         context.check_hostname = not authority
         if certificate:
             context.load_cert_chain(certificate, key or None)
+        secure(context)
     except (OSError, ssl.SSLError) as error:
         raise Invalid(
             f"the TLS files cannot be read ({error.strerror}): look at tls_ca, tls_certificate, tls_key"

@@ -19,6 +19,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from core import access, audit, wire
 from core.access import Actor
+from core.archive import conversions
 from core.errors import Broken, Invalid, NotFound, Refused
 from core.model import Batch, Delivery, Exam, Image, Patient, SentPatient, Series, Study
 from core.records import Records, Work
@@ -173,7 +174,7 @@ class Sender:
                 _wait_anew(work, ticket.job_id)
         book = _Book(self.records, ticket)
         try:
-            for objects in self._waiting(ticket.job_id, book):
+            for objects in self._pages(ticket, book):
                 for sent in peer.send(objects):
                     book.note(sent)
                     if ticket.cancelled():
@@ -182,31 +183,29 @@ class Sender:
             book.write()
         self._finish(ticket, peer)
 
-    def _waiting(self, job_id: int, book: _Book) -> Iterator[list[Object]]:
+    def _pages(self, ticket: Ticket, book: _Book) -> Iterator[list[Object]]:
         """Yield what still waits, some hundred at a time; what was lost meanwhile is noted as not sent."""
         after = 0
         while True:
             with self.records.reading() as work:
-                found = (
-                    select(Delivery, Image)
-                    .outerjoin(Image, _its_image())
-                    .where(Delivery.job_id == job_id, Delivery.state == DeliveryState.WAITING, col(Delivery.id) > after)
-                )
-                rows = work.session.exec(found.order_by(col(Delivery.id)).limit(_AT_ONCE)).all()
-            if not rows:
+                deliveries = work.session.exec(_waiting(ticket.job_id, after)).all()
+                uids = [one.sop_uid for one in deliveries]
+                held = select(Image).where(col(Image.sop_uid).in_(uids), Image.site == ticket.site)
+                images = {one.sop_uid: one for one in conversions.outgoing(work, work.session.exec(held))}
+            if not deliveries:
                 return
-            after = rows[-1][0].id or 0
-            yield [one for delivery, image in rows if (one := self._object(delivery, image, book))]
+            after = deliveries[-1].id or 0
+            yield [one for uid in uids if (one := self._object(uid, images.get(uid), book))]
 
-    def _object(self, delivery: Delivery, image: Image | None, book: _Book) -> Object | None:
+    def _object(self, uid: str, image: Image | None, book: _Book) -> Object | None:
         """Return what is to be sent; what is lost is noted, and holds nothing else up."""
         try:
             if image is not None:
-                return Object(image.sop_class, image.sop_uid, image.transfer_syntax, self.local(image))
+                return Object(image.sop_class, uid, image.transfer_syntax, self.local(image))
             lost = "it is no longer in the archive"
         except Broken as error:
             lost = error.detail
-        book.note(Sent(delivery.sop_uid, None, lost))
+        book.note(Sent(uid, None, lost))
         return None
 
     def _finish(self, ticket: Ticket, peer: Peer) -> None:
@@ -276,5 +275,6 @@ def _first_refused(work: Work, job_id: int) -> Delivery | None:
     return work.session.exec(refused.order_by(col(Delivery.id)).limit(1)).first()
 
 
-def _its_image() -> Any:  # noqa: ANN401 - a condition
-    return (col(Image.sop_uid) == Delivery.sop_uid) & (col(Image.site) == Delivery.site)
+def _waiting(job_id: int, after: int) -> SelectOfScalar[Delivery]:
+    found = select(Delivery).where(Delivery.job_id == job_id, Delivery.state == DeliveryState.WAITING)
+    return found.where(col(Delivery.id) > after).order_by(col(Delivery.id)).limit(_AT_ONCE)
