@@ -1,0 +1,198 @@
+"""Iterative reconstruction: MLEM, OSEM and MAP, one loop.
+
+The model of the measurement is y ~ Poisson(A x + scatter); scatter is in the denominator and never taken from the
+counts. MAP is De Pierro's (1995), monotone; one-step-late (Green 1990) is offered with a guard, for it diverges above a
+modest beta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.imaging.reconstruction import priors
+from core.imaging.reconstruction.priors import Prior
+from core.imaging.reconstruction.projections import Projections
+from core.imaging.reconstruction.projector import Projector, Rays, sensitivity
+
+Body: TypeAlias = NDArray[np.float32]
+Told = Callable[[int, int], None]
+"""Called with updates done and due; may raise to stop."""
+
+_LITTLE = np.float32(1e-7)
+
+
+class Method(StrEnum):
+    """How a prior enters the update."""
+
+    DE_PIERRO = auto()
+    ONE_STEP_LATE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done: `subsets` of 1 is MLEM; with a prior it is MAP."""
+
+    iterations: int = 4
+    subsets: int = 10
+    prior: Prior | None = None
+    method: Method = Method.DE_PIERRO
+
+    def __post_init__(self) -> None:
+        """Refuse what is no plan."""
+        if self.iterations < 1 or self.subsets < 1:
+            raise ValueError("at least one iteration and one subset are needed")
+
+
+@dataclass(eq=False)
+class Estimate:
+    """A reconstructed body, (row, column, slice), and what happened on the way."""
+
+    body: Body
+    objective: list[float] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def subsets_of(views: int, count: int) -> list[list[int]]:
+    """Deal views into subsets of equal spacing, in an order that keeps the next one far from those before.
+
+    Raises
+    ------
+    ValueError
+        There are fewer views than two a subset.
+    """
+    if views < 2 * count and count > 1:
+        raise ValueError(f"{views} views cannot be dealt into {count} subsets: at most {views // 2}")
+    order = sorted(range(count), key=lambda number: int(f"{number:0{count.bit_length()}b}"[::-1], 2))
+    return [list(range(start, views, count)) for start in order]
+
+
+def reconstruct(
+    scan: Projections, camera: Projector, plan: Plan, *, watch: bool = False, told: Told | None = None
+) -> Estimate:
+    """Return the estimate after the plan; with `watch` the objective is noted after every iteration.
+
+    Raises
+    ------
+    ValueError
+        The views cannot be dealt into so many subsets.
+    """
+    shape = (scan.bins, scan.bins, scan.rows)
+    counts = scan.in_slices()
+    scatter = None if scan.scatter is None else np.ascontiguousarray(scan.scatter.swapaxes(1, 2), np.float32)
+    subsets = subsets_of(scan.views, plan.subsets)
+    seen = [sensitivity(camera, shape, views) for views in subsets]
+    support = np.add.reduce(seen) > 0
+    mean_seen = float(np.mean(np.add.reduce(seen)[support]))
+    level = float(counts.sum()) / (mean_seen * int(support.sum()))
+    estimate = Estimate(np.where(support, np.float32(level), np.float32(0)))
+    strength = _Strength(plan.prior, mean_seen, level, priors.weights(scan.slice_mm, scan.pixel_mm), len(subsets))
+    for iteration in range(plan.iterations):
+        for number, views in enumerate(subsets):
+            ratio = _ratio(counts, scatter, camera, estimate.body, views)
+            _update(estimate, camera.back(ratio, views), seen[number], strength, plan)
+            if told:
+                told(iteration * len(subsets) + number + 1, plan.iterations * len(subsets))
+        if watch:
+            estimate.objective.append(_objective(counts, scatter, camera, estimate.body, strength))
+    if not np.isfinite(estimate.body).all():  # an update that diverged in spite of the guard is not shown as an image
+        estimate.body = np.nan_to_num(estimate.body, nan=0.0, posinf=0.0, neginf=0.0)
+        estimate.warnings.append("some values grew beyond all bounds and were set to 0: use less beta")
+    return estimate
+
+
+@dataclass(frozen=True, slots=True)
+class _Strength:
+    """A prior with its numbers made free of scale: beta' * mean sensitivity / (mean activity * sum of weights)."""
+
+    prior: Prior | None
+    mean_seen: float
+    level: float
+    along: tuple[float, float, float]
+    subsets: int
+
+    @property
+    def beta(self) -> np.float32:
+        """The beta of one subset."""
+        if self.prior is None:
+            return np.float32(0)
+        whole = self.prior.beta * self.mean_seen / (self.level * 2 * sum(self.along))
+        return np.float32(whole / self.subsets)
+
+
+def _ratio(counts: Rays, scatter: Rays | None, camera: Projector, body: Body, views: list[int]) -> Rays:
+    expected = camera.forward(body, views)
+    if scatter is not None:
+        expected += scatter[views]
+    measured = counts[views]
+    np.maximum(expected, _LITTLE, out=expected)
+    np.divide(measured, expected, out=expected)
+    return expected
+
+
+def _update(estimate: Estimate, ratio: Body, seen: Body, strength: _Strength, plan: Plan) -> None:
+    body = estimate.body
+    if plan.prior is None or plan.prior.beta == 0:
+        ratio *= body
+        np.divide(ratio, np.maximum(seen, _LITTLE), out=ratio)
+        ratio[seen <= 0] = 0
+        estimate.body = ratio
+    elif plan.method is Method.DE_PIERRO:
+        estimate.body = _de_pierro(body, ratio, seen, strength, plan.prior)
+    else:
+        _one_step_late(estimate, ratio, seen, strength, plan.prior)
+
+
+def _de_pierro(body: Body, ratio: Body, seen: Body, strength: _Strength, prior: Prior) -> Body:
+    """Solve 2 beta W x^2 + B x - e = 0 with B = s - beta V, by whichever form does not cancel."""
+    weight, pulled = priors.surrogate(body, prior, strength.level, strength.along)
+    pulled *= -strength.beta
+    pulled += seen  # B
+    ratio *= body  # e
+    weight *= strength.beta  # beta W
+    root = weight * ratio
+    root *= 8
+    root += pulled * pulled
+    np.sqrt(root, out=root)
+    gentle = np.abs(pulled)
+    gentle += root
+    np.maximum(gentle, _LITTLE, out=gentle)
+    negative = pulled < 0
+    ratio *= 2
+    ratio /= gentle
+    if negative.any():
+        ratio[negative] = (root - pulled)[negative] / np.maximum(4 * weight[negative], _LITTLE)
+    ratio[seen <= 0] = 0
+    return ratio
+
+
+def _one_step_late(estimate: Estimate, ratio: Body, seen: Body, strength: _Strength, prior: Prior) -> None:
+    """Green 1990: x A'(y/yhat) / (s + beta dU). Where the denominator falls below a tenth of s it is held there."""
+    body = estimate.body
+    below = seen + strength.beta * priors.slope(body, prior, strength.level, strength.along)
+    held = below < seen / 10
+    if held.any():
+        said = "beta is above what one-step-late bears: the update was held back; use De Pierro or less beta"
+        if said not in estimate.warnings:
+            estimate.warnings.append(said)
+        below = np.maximum(below, seen / 10)
+    estimate.body = np.where(seen > 0, body * ratio / np.maximum(below, _LITTLE), np.float32(0)).astype(np.float32)
+
+
+def _objective(counts: Rays, scatter: Rays | None, camera: Projector, body: Body, strength: _Strength) -> float:
+    """Return log likelihood minus beta U: what MLEM and De Pierro never let fall."""
+    views = list(range(len(counts)))
+    expected = camera.forward(body, views).astype(np.float64)
+    if scatter is not None:
+        expected += scatter
+    expected = np.maximum(expected, float(_LITTLE))
+    likelihood = float((counts * np.log(expected) - expected).sum())
+    if strength.prior is None:
+        return likelihood
+    weight = float(strength.beta) * strength.subsets
+    return likelihood - weight * priors.energy(body, strength.prior, strength.level, strength.along)

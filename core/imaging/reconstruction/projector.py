@@ -1,0 +1,353 @@
+"""The camera as a linear map: body to projections, and its exact adjoint.
+
+Without depth-dependent resolution a pixel falls on the two bins beside it, dimmed by what lies between it and the
+detector. With it, the body is turned towards each view and its planes are blurred on their way to the detector, each a
+little more than the one before (McCarthy & Miller 1991), so that the farthest plane is blurred the most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from core.imaging.reconstruction.projections import Projections
+
+Body: TypeAlias = NDArray[np.float32]
+Rays: TypeAlias = NDArray[np.float32]
+Sparse: TypeAlias = "scipy.sparse.csr_matrix[np.float32]"
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+THREADS = 2
+
+FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
+_MOST_KEPT = 1 << 30
+"""Bytes that factors of attenuation may take in single precision; beyond it they are kept in half, and slower."""
+
+
+class Projector(Protocol):
+    """Body (row, column, slice) to rays (view, bin, slice) and back, for some of the views."""
+
+    views: int
+
+    def forward(self, body: Body, views: Sequence[int]) -> Rays:
+        """Project."""
+
+    def back(self, rays: Rays, views: Sequence[int]) -> Body:
+        """Apply the adjoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Depth-dependent blur of collimator and crystal: FWHM(d) = hypot(intrinsic, slope * d), in mm."""
+
+    intrinsic_mm: float = 3.8
+    slope: float = 0.05
+
+    def sigma_mm(self, distance_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the Gaussian's sigma at a distance from the collimator's face."""
+        distance = np.maximum(distance_mm, 0)
+        return np.asarray(np.hypot(self.intrinsic_mm, self.slope * distance) / FWHM_PER_SIGMA)
+
+
+class DirectProjector:
+    """Pixels fall on bins; `attenuation` per mm, (row, column, slice), lies between them."""
+
+    def __init__(self, scan: Projections, attenuation: Body | None = None, threads: int = THREADS) -> None:
+        self.views, self._size, self._slices = scan.views, scan.bins, scan.rows
+        self._threads = threads
+        angles, centres = tuple(scan.angles_deg), tuple(scan.centres())
+        self._onto = [_falls(angle, centre, scan.bins) for angle, centre in zip(angles, centres, strict=True)]
+        self._seen = None if attenuation is None else seen_from(scan, attenuation, threads)
+
+    def forward(self, body: Body, views: Sequence[int]) -> Rays:
+        """Project."""
+        flat = body.reshape(-1, self._slices)
+        return np.stack(_each(lambda view: self._onto[view] @ self._dimmed(flat, view), views, self._threads))
+
+    def back(self, rays: Rays, views: Sequence[int]) -> Body:
+        """Apply the adjoint."""
+        parts = _shared(list(zip(views, rays, strict=True)), self._threads)
+        sums = _each(self._summed, parts, self._threads)
+        for more in sums[1:]:
+            sums[0] += more
+        return sums[0].reshape(self._size, self._size, self._slices)
+
+    def _summed(self, part: Sequence[tuple[int, Rays]]) -> Body:
+        total = np.zeros((self._size * self._size, self._slices), np.float32)
+        for view, rays in part:
+            total += self._dimmed(self._onto[view].T @ rays, view)
+        return total
+
+    def _dimmed(self, flat: Body, view: int) -> Body:
+        return flat if self._seen is None else flat * self._seen[view]
+
+
+class DepthProjector:
+    """The body is turned towards each view; its planes are dimmed, blurred and summed."""
+
+    def __init__(
+        self, scan: Projections, resolution: Resolution, attenuation: Body | None = None, threads: int = THREADS
+    ) -> None:
+        self.views, self._size, self._slices = scan.views, scan.bins, scan.rows
+        self._threads = threads
+        angles, centres = tuple(scan.angles_deg), tuple(scan.centres())
+        self._turns = [_turned(angle, centre, scan.bins) for angle, centre in zip(angles, centres, strict=True)]
+        self._seen = None if attenuation is None else _seen_turned(scan, attenuation, threads)
+        self._spread = _spreads(scan, resolution)
+
+    @cached_property
+    def _shape(self) -> tuple[int, int, int]:
+        return self._size, self._size, self._slices
+
+    def forward(self, body: Body, views: Sequence[int]) -> Rays:
+        """Project."""
+        planes = np.empty((self._size, len(views), self._size, self._slices), np.float32)
+        flat = body.reshape(-1, self._slices)
+
+        def turn(place: int) -> None:
+            turned = (self._turns[views[place]] @ flat).reshape(self._shape)
+            planes[:, place] = turned if self._seen is None else turned * self._seen[views[place]]
+
+        _each(turn, range(len(views)), self._threads)
+        parts = _shared(range(len(views)), self._threads)
+        return np.concatenate(_each(lambda part: self._towards(planes, part, views), parts, self._threads))
+
+    def _towards(self, planes: NDArray[np.float32], part: Sequence[int], views: Sequence[int]) -> Rays:
+        """Sum planes from the farthest to the nearest, blurring the sum at each step."""
+        here = list(part)
+        total = np.zeros((len(here), self._size, self._slices), np.float32)
+        for depth in range(self._size):
+            total += planes[depth, here]
+            _blur(total, self._spread[depth, [views[place] for place in here]])
+        return total
+
+    def back(self, rays: Rays, views: Sequence[int]) -> Body:
+        """Apply the adjoint."""
+        parts = _shared(range(len(views)), self._threads)
+        sums = _each(lambda part: self._away(rays, part, views), parts, self._threads)
+        for more in sums[1:]:
+            sums[0] += more
+        return sums[0].reshape(self._shape)
+
+    def _away(self, rays: Rays, part: Sequence[int], views: Sequence[int]) -> Body:
+        here = list(part)
+        spread = rays[here].copy()
+        planes = np.empty((len(here), *self._shape), np.float32)
+        for depth in reversed(range(self._size)):
+            _blur(spread, self._spread[depth, [views[place] for place in here]])
+            planes[:, depth] = spread
+        body = np.zeros((self._size * self._size, self._slices), np.float32)
+        for place, turned in zip(here, planes, strict=True):
+            if self._seen is not None:
+                np.multiply(turned, self._seen[views[place]], out=turned)
+            body += self._turns[views[place]].T @ turned.reshape(-1, self._slices)
+        return body
+
+
+def projector(
+    scan: Projections,
+    attenuation: Body | None = None,
+    resolution: Resolution | None = None,
+    threads: int = THREADS,
+) -> Projector:
+    """Return the camera of a scan, with what is to be modelled of it.
+
+    Raises
+    ------
+    ValueError
+        Resolution needs the distance of the detector; the map of attenuation must fit the scan.
+    """
+    shape = (scan.bins, scan.bins, scan.rows)
+    if attenuation is not None and attenuation.shape != shape:
+        raise ValueError(f"the map of attenuation is {attenuation.shape}, the scan makes {shape}: resample it first")
+    if resolution is None:
+        return DirectProjector(scan, attenuation, threads)
+    if not scan.radius_mm.size:
+        raise ValueError("depth-dependent resolution needs Radial Position (0018,1142), which the camera left out")
+    return DepthProjector(scan, resolution, attenuation, threads)
+
+
+def sensitivity(camera: Projector, shape: tuple[int, int, int], views: Sequence[int]) -> Body:
+    """Return A'1 for some of the views: how much of each pixel they see."""
+    return camera.back(np.ones((len(views), shape[1], shape[2]), np.float32), views)
+
+
+# -- attenuation on the way ------------------------------------------------------------------------------------------
+
+
+def seen_from(scan: Projections, attenuation: Body, threads: int = THREADS) -> NDArray[np.floating[Any]]:
+    """Return what part of each pixel's photons reaches the detector, (view, row * column, slice)."""
+    size, slices = scan.bins, scan.rows
+    seen = _kept((scan.views, size * size, slices))
+    flat = np.ascontiguousarray(attenuation, np.float32).reshape(-1, slices)
+
+    def look(view: int) -> None:
+        turn = _turned(float(scan.angles_deg[view]), (size - 1) / 2, size)
+        depth = _depths((turn @ flat).reshape(size, size, slices), scan.pixel_mm).reshape(-1, slices)
+        seen[view] = np.exp(-(_back_turned(float(scan.angles_deg[view]), size) @ depth))
+
+    _each(look, range(scan.views), threads)
+    return seen
+
+
+def _seen_turned(scan: Projections, attenuation: Body, threads: int) -> NDArray[np.floating[Any]]:
+    """As `seen_from`, in planes turned towards each view: (view, depth, bin, slice)."""
+    size, slices = scan.bins, scan.rows
+    seen = _kept((scan.views, size, size, slices))
+    flat = np.ascontiguousarray(attenuation, np.float32).reshape(-1, slices)
+
+    def look(view: int) -> None:
+        turn = _turned(float(scan.angles_deg[view]), float(scan.centres()[view]), size)
+        seen[view] = np.exp(-_depths((turn @ flat).reshape(size, size, slices), scan.pixel_mm))
+
+    _each(look, range(scan.views), threads)
+    return seen
+
+
+def _kept(shape: tuple[int, ...]) -> NDArray[np.floating[Any]]:
+    return np.empty(shape, np.float32 if 4 * np.prod(shape) <= _MOST_KEPT else np.float16)
+
+
+def _depths(turned: NDArray[np.float32], pixel_mm: float) -> NDArray[np.float32]:
+    """Return the line integral from the middle of each pixel to the detector; depth 0 is the farthest."""
+    toward = np.cumsum(turned[::-1], axis=0, dtype=np.float32)[::-1]
+    toward -= turned / 2
+    toward *= np.float32(pixel_mm)
+    return toward
+
+
+# -- blur on the way -------------------------------------------------------------------------------------------------
+
+
+def _spreads(scan: Projections, resolution: Resolution) -> NDArray[np.float32]:
+    """Return the variance each step towards the detector adds, (depth, view, 2: across bins and slices), in pixels^2.
+
+    At the last step the nearest plane and all before get what the nearest needs by itself.
+    """
+    size = scan.bins
+    planes = (np.arange(size) - (size - 1) / 2) * scan.pixel_mm
+    distance = np.maximum(scan.radius_mm[None, :] - planes[:, None], 0)
+    variance = resolution.sigma_mm(distance) ** 2
+    steps = variance - np.vstack((variance[1:], np.zeros((1, scan.views))))
+    return np.stack((steps / scan.pixel_mm**2, steps / scan.slice_mm**2), axis=2).astype(np.float32)
+
+
+_GENTLE = 0.3  # pixels^2 that one pass of three taps may add
+
+
+def _blur(rays: Rays, variance: NDArray[np.float32]) -> None:
+    """Blur (view, bin, slice) in place, in passes of three taps each; symmetric, so its own adjoint."""
+    for axis in (1, 2):
+        wanted = variance[:, axis - 1]
+        passes = max(1, int(np.ceil(float(wanted.max()) / _GENTLE)))
+        half = (wanted / (2 * passes)).astype(np.float32)[:, None, None]
+        for _ in range(passes):
+            _three_taps(rays, half, axis)
+
+
+def _three_taps(rays: Rays, half: NDArray[np.float32], axis: int) -> None:
+    """Move `half` of each bin to both neighbours; what would leave the detector is lost on neither side."""
+    if rays.shape[axis] < 2:  # noqa: PLR2004 - nothing beside it
+        return
+    step = np.diff(rays, axis=axis)
+    step *= half
+    if axis == 1:
+        rays[:, :-1] += step
+        rays[:, 1:] -= step
+    else:
+        rays[:, :, :-1] += step
+        rays[:, :, 1:] -= step
+
+
+# -- geometry --------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _falls(angle_deg: float, centre: float, size: int) -> Sparse:
+    """Return the matrix of one view: pixels onto bins, (bin, row * column)."""
+    turn = np.deg2rad(angle_deg)
+    y, x = _pixels(size)
+    place = -x * np.cos(turn) + y * np.sin(turn) + centre
+    left = np.floor(place).astype(np.int32)
+    share = place - left
+    pixels = np.arange(size * size, dtype=np.int32)
+    inside = np.hypot(x, y) <= (size - 1) / 2
+    return _sparse(
+        np.concatenate((left, left + 1)), np.tile(pixels, 2), np.concatenate((1 - share, share)),
+        np.tile(inside, 2), (size, size * size),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _turned(angle_deg: float, centre: float, size: int) -> Sparse:
+    """Return the matrix that turns a body towards a view, (depth * bin, row * column); depth grows to the detector."""
+    turn = np.deg2rad(angle_deg)
+    t, u = _pixels(size)
+    u = u + ((size - 1) / 2 - centre)
+    inside = np.hypot(t, u) <= (size - 1) / 2
+    return _bilinear(u * np.sin(turn) + t * np.cos(turn), -u * np.cos(turn) + t * np.sin(turn), inside, size)
+
+
+@lru_cache(maxsize=256)
+def _back_turned(angle_deg: float, size: int) -> Sparse:
+    """Return the matrix that reads a turned body at the pixels of the body itself: (row * column, depth * bin)."""
+    turn = np.deg2rad(angle_deg)
+    y, x = _pixels(size)
+    everywhere = np.ones(size * size, bool)
+    return _bilinear(x * np.sin(turn) + y * np.cos(turn), -x * np.cos(turn) + y * np.sin(turn), everywhere, size)
+
+
+def _pixels(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return row and column of each pixel from the middle."""
+    across = np.arange(size) - (size - 1) / 2
+    rows, columns = np.meshgrid(across, across, indexing="ij")
+    return rows.ravel(), columns.ravel()
+
+
+def _bilinear(rows: NDArray[np.float64], columns: NDArray[np.float64], inside: NDArray[np.bool_], size: int) -> Sparse:
+    """Return the matrix that reads an image at places given from its middle."""
+    y, x = rows + (size - 1) / 2, columns + (size - 1) / 2
+    top, left = np.floor(y).astype(np.int32), np.floor(x).astype(np.int32)
+    down, right = y - top, x - left
+    here = np.arange(len(rows), dtype=np.int32)
+    parts = [
+        (top + i, left + j, (down if i else 1 - down) * (right if j else 1 - right)) for i in (0, 1) for j in (0, 1)
+    ]
+    kept = np.concatenate([inside & (a >= 0) & (a < size) & (b >= 0) & (b < size) for a, b, _ in parts])
+    source = np.concatenate([a * size + b for a, b, _ in parts])
+    return _sparse(np.tile(here, 4), source, np.concatenate([w for _, _, w in parts]), kept, (len(rows), size * size))
+
+
+def _sparse(
+    rows: NDArray[np.int32],
+    columns: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+    shape: tuple[int, int],
+) -> Sparse:
+    kept = kept & (rows >= 0) & (rows < shape[0]) & (weights > 0)
+    made = scipy.sparse.coo_matrix((weights[kept].astype(np.float32), (rows[kept], columns[kept])), shape=shape)
+    return made.tocsr()
+
+
+# -- threads ---------------------------------------------------------------------------------------------------------
+
+
+def _each(work: Callable[[Item], Made], over: Sequence[Item], threads: int) -> list[Made]:
+    if threads < 2 or len(over) < 2:  # noqa: PLR2004 - alone
+        return [work(one) for one in over]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, over))
+
+
+def _shared(items: Sequence[Item], threads: int) -> list[Sequence[Item]]:
+    """Deal items out to threads, in order, so that sums do not depend on who is quicker."""
+    share = -(-len(items) // max(1, min(threads, len(items))))
+    return [items[start : start + share] for start in range(0, len(items), share)]
