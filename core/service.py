@@ -34,7 +34,7 @@ from core.jobs import Jobs, Runner
 from core.model import Site
 from core.records import Records
 from core.rendering.pages import Press
-from core.scp import Services, procedure_step, query_retrieve, storage, verification, worklist
+from core.scp import Services, procedure_step, query_retrieve, retrieve, storage, verification, worklist
 from core.scp import commitment as storage_commitment
 from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls

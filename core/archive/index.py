@@ -84,6 +84,7 @@ _SAME: tuple[tuple[Column, ...], ...] = (
 )
 """What makes a row of each level one and the same for a peer: identities differ in more than a peer asks for."""
 
+_UNIQUE: tuple[Column, ...] = (SentPatient.patient_number, Study.uid, Series.uid, Image.sop_uid)
 _COUNTED: dict[int, tuple[int, int]] = {
     _tag(f"NumberOf{of}Related{what}"): (depth, counted)
     for depth, of in enumerate(("Patient", "Study", "Series"))
@@ -116,6 +117,21 @@ def held(keys: Dataset) -> tuple[int, ...]:
 def find(work: Work, keys: Dataset, model: Model, site: str) -> Iterator[tuple[str, ...]]:
     """Yield what answers a Study or Patient Root query at the level it names (PS3.4 C.4.1.3): the texts of `held`."""
     return _Query(work, keys, model, site).answers()
+
+
+def named(work: Work, uids: Sequence[Sequence[str]], site: str) -> list[Image]:
+    """Return the objects that unique keys name (PS3.4 C.4.2.2.1), in the order they belong in.
+
+    `uids` has the values asked for at each level from the patient's down to that of the request, empty where it does
+    not say; the last ones find the rows.
+    """
+    depth = len(uids) - 1
+    found: Any = select(Image).select_from(_joined(_PATIENT, _IMAGE))
+    for level, values in enumerate(uids):
+        if values:
+            found = found.where(_among(work.session.connection(), _UNIQUE[level], values))
+    owner: Column = (SentPatient.site, Study.site, func.coalesce(Study.site, ""), Image.site)[depth]
+    return list(work.session.scalars(found.where(owner == site).order_by(*_order(_IMAGE, few=True))))
 
 
 def _depth(keys: Dataset) -> int:
@@ -201,7 +217,7 @@ class _Query:
         of, what = _COUNTED[tag]
         column = func.count(col(Image.id)) if what == _IMAGE else func.count(func.distinct(_KEYS[what][0]))
         found = self._below(of, what, column, firsts).group_by(*_KEYS[of])
-        return {_key(key): str(count) for *key, count in self._connection.execute(found)}, "0"
+        return {_key(key): str(count) for *key, count in self._connection.execute(found).all()}, "0"
 
     def _said(self, tag: int, of: int, firsts: Sequence[str]) -> tuple[dict[Any, str], str]:
         """Return what the rows below have, several values in order, and what is said where they have nothing."""
@@ -210,7 +226,7 @@ class _Query:
         if tag == _AVAILABLE:
             found = found.where(Image.tier != literal_column("'online'"))
         said: dict[Any, set[str]] = {}
-        for *key, value in self._connection.execute(found if tag == _MODALITIES else found.distinct()):
+        for *key, value in self._connection.execute(found if tag == _MODALITIES else found.distinct()).all():
             said.setdefault(_key(key), set()).add(value)
         if tag == _AVAILABLE:
             return {key: _least_available(tiers) for key, tiers in said.items()}, "ONLINE"

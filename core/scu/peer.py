@@ -86,12 +86,13 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object to send, as its file has it."""
+    """An object to send, as its file has it; `size` is that of the whole file as it was stored, where that is known."""
 
     sop_class: str
     sop_instance: str
     transfer_syntax: str
     path: Path
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,19 +183,22 @@ class Peer:
         PeerFailed
             The node cannot be reached, breaks off, or has no room; what was yielded before is sent.
         """
-        waits = self.timeouts
-        patience = Patience(waits.connect, waits.association, waits.silence, waits.answer)
-        for part in _by_contexts(objects):
+        for part in by_contexts(objects):
             try:
-                with connect(
-                    self.host, self.port, calling=self.calling_aet, called=self.aet, contexts=_contexts_of(part),
-                    tls=self.tls, patience=patience,
-                ) as association:  # fmt: skip
+                with self.association_for(part) as association:
                     taken = {(each.abstract_syntax, each.transfer_syntax): each for each in association.contexts}
                     for one in part:
                         yield self._send_one(association, taken, one)
             except Ended as error:
                 raise self._failed("broke off while objects were sent; look at its log") from error
+
+    def association_for(self, objects: Sequence[Object]) -> engine.Association:
+        """Open an association on which objects can be sent, as kept or plain; raises PeerFailed."""
+        waits = self.timeouts
+        return connect(
+            self.host, self.port, calling=self.calling_aet, called=self.aet, contexts=_contexts_of(objects),
+            tls=self.tls, patience=Patience(waits.connect, waits.association, waits.silence, waits.answer),
+        )  # fmt: skip
 
     def _send_one(self, association: engine.Association, taken: Contexts, one: Object) -> Sent:
         syntaxes = [syntax for sop_class, syntax in taken if sop_class == one.sop_class]
@@ -356,7 +360,7 @@ def _failure(sop_class: str, sop_instance: str, reason: int) -> Dataset:
     return out
 
 
-def _by_contexts(objects: Sequence[Object]) -> Iterator[list[Object]]:
+def by_contexts(objects: Sequence[Object]) -> Iterator[list[Object]]:
     """Divide objects so that each part needs no more presentation contexts than an association has."""
     part: list[Object] = []
     kinds: set[tuple[str, str]] = set()

@@ -1,23 +1,28 @@
-"""Answer what other nodes ask for: queries over what arrived.
+"""Answer what other nodes ask for: queries over what arrived, and the objects themselves.
 
 Reading waits for nobody: who was heard is noted at most once a minute, because a note is a durable write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 
-from core.archive import index
+from core import access, audit, wire
+from core.archive import conversions, index
 from core.dicom import matching
 from core.dicom.identifiers import RETRIEVE_AE_TITLE, TIMEZONE_OFFSET, IdentifierWriter, Shown
-from core.dicom.information_models import Model
-from core.errors import Invalid
+from core.dicom.information_models import LEVELS, UNIQUE_KEYS, Model
+from core.errors import Invalid, NotFound
 from core.model import Heard
 from core.records import Records, Work
+from core.scu.peer import Object
 from core.workflow import devices
 
 _NOTED_EVERY = timedelta(minutes=1)
@@ -30,6 +35,14 @@ class Asker:
     aet: str
     host: str
     site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What is to be sent, in order, and to which device; to the asker itself where none is named."""
+
+    objects: list[Object]
+    device: wire.Device | None = None
 
 
 def find(
@@ -72,3 +85,53 @@ def _noted(work: Work, asker: Asker, service: str) -> bool:
     row = work.session.get(Heard, asker.aet)
     said = row is not None and (row.host, row.service) == (asker.host, service)
     return said and row is not None and row.at is not None and row.at > work.now - _NOTED_EVERY
+
+
+def retrieve(
+    records: Records, place: Callable[[str], Path], asker: Asker, keys: Dataset, model: Model, destination: str | None
+) -> Retrieval:
+    """Choose what a C-MOVE (to a destination) or C-GET (None) names, and write down who asked for it.
+
+    `place` tells where a path of the store is on this machine.
+
+    Raises
+    ------
+    Invalid
+        The keys are malformed, or name nothing by a unique key of their level.
+    NotFound
+        The destination is no device of the asker's site.
+    """
+    uids = _unique(keys, model)
+    with records.reading() as work:
+        device = None if destination is None else _device(work, destination, asker.site)
+        images = conversions.outgoing(work, index.named(work, uids, asker.site))
+        objects = [Object(one.sop_class, one.sop_uid, one.transfer_syntax, place(one.path), one.size) for one in images]
+    with records.writing() as work:
+        service = "C-GET" if destination is None else "C-MOVE"
+        devices.heard(work, asker.aet, asker.site, asker.host, service)
+        actor = access.device(asker.aet, asker.site)
+        level = matching.level_of(keys).lower()
+        audit.record(work, actor, "images.retrieve", destination or asker.aet, level=level, objects=len(objects))
+    return Retrieval(objects, device)
+
+
+def _device(work: Work, aet: str, site: str) -> wire.Device:
+    row = devices.known(work, aet)
+    if row is None or row.site != site:
+        raise NotFound(f"the move destination {aet} is no registered device here")
+    return devices.shape(row)
+
+
+def _unique(keys: Dataset, model: Model) -> list[tuple[str, ...]]:
+    """Return the unique keys of each level down to that of the request."""
+    wrong = matching.problems(keys, model)
+    if wrong:
+        raise Invalid(wrong[0])
+    level = matching.level_of(keys)
+    asked = {wish.tag: wish.asked for wish in matching.wishes(keys, model)}
+    uids = [asked.get(tag_for_keyword(UNIQUE_KEYS[each]) or 0, ()) for each in LEVELS[: LEVELS.index(level) + 1]]
+    if any(re.search(r"[*?]", value) for values in uids for value in values):
+        raise Invalid("a retrieve request takes no wild cards")
+    if not uids[-1]:
+        raise Invalid(f"{UNIQUE_KEYS[level]} must say what to retrieve at level {level}")
+    return uids
