@@ -241,6 +241,8 @@ class Service:
             echo=partial(verification.echo, records),
             store=partial(storage.Buffered, keeper, self.reception.receive),
             find=partial(query_retrieve.find, records, self.settings.aet),
+            move=partial(retrieve.move, records, keeper.store.local, partial(peer_of, self.settings)),
+            get=partial(retrieve.get, records, keeper.store.local),
             find_worklist=partial(worklist.find, records),
             mpps_create=partial(procedure_step.create, records),
             mpps_set=partial(procedure_step.change, records),
