@@ -28,7 +28,7 @@ LONGEST_DATASET = 1 << 26
 _SENT_AT_ONCE = 1 << 20
 _MOST_PARTS = 512
 _IS_COMMAND, _IS_LAST = 1, 2
-_LAST_MESSAGE_ID = 65535
+_MOST = 65535
 _UNRECOGNISED_OPERATION = 0x0211
 _NOTHING: Part = b""
 _More = list[tuple[int, int | str | bytes]]
@@ -232,8 +232,11 @@ class Association:
         self, to: Command, status: int, comment: str = "", *, dataset: bytes | None = None, instance: str = "",
         counts: Mapping[Tag, int] | None = None,
     ) -> None:  # fmt: skip
-        """Answer a request; `instance` names the SOP Instance where the request did not, `counts` sub-operations."""
-        more: dict[int, int | str | bytes] = {int(tag): count for tag, count in (counts or {}).items()}
+        """Answer a request; `instance` names the SOP Instance where the request did not, `counts` sub-operations.
+
+        A count beyond what US holds is said as the most it holds.
+        """
+        more: dict[int, int | str | bytes] = {int(tag): min(count, _MOST) for tag, count in (counts or {}).items()}
         if instance:
             more[Tag.AFFECTED_INSTANCE] = instance
         command = messages.response(to, status, comment, dataset=dataset is not None, more=more)
@@ -302,7 +305,7 @@ class Association:
         self, context: Context, field: Field, sop_class: str, dataset: Iterable[Part] | None,
         more: _More,
     ) -> None:  # fmt: skip
-        self._message_id = self._message_id % _LAST_MESSAGE_ID + 1
+        self._message_id = self._message_id % _MOST + 1
         command = messages.request(field, self._message_id, sop_class, dataset=dataset is not None, more=more or ())
         self.send(context.id, command, dataset)
 

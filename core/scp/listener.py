@@ -93,6 +93,11 @@ class Listener:
         return self._server.associations
 
     @property
+    def connections(self) -> int:
+        """Connections that are open now, associations or not."""
+        return self._server.connections
+
+    @property
     def associations_served(self) -> int:
         """Associations that were established since the start."""
         return self._server.associations_served
