@@ -27,7 +27,8 @@ from core.api import desk as front_desk
 from core.api import service as service_page
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
-from core.archive.stores import LocalStore
+from core.archive.stores import ARCHIVE, COPIES, LocalStore
+from core.archive.tiers import Tiers
 from core.dimse.tls import Certificates, ClientCertificate, TlsFiles
 from core.errors import Broken, CoreError, Invalid, Refused
 from core.jobs import Jobs, Runner
@@ -47,6 +48,7 @@ from core.workflow.integrity import Verifier
 from core.workflow.reading import Desk
 from core.workflow.reception import Reception
 from core.workflow.staffing import SignIns
+from core.workflow.tiering import Tiering
 from core.workflow.viewing import LightBox
 
 log = logging.getLogger(__name__)
@@ -124,7 +126,13 @@ def sign_ins(settings: Settings, records: Records) -> SignIns:
 
 def open_keeper(settings: Settings) -> Keeper:
     """Open the archive."""
-    return Keeper(LocalStore(settings.store_path))
+    given = {ARCHIVE: settings.archive_tier, COPIES: settings.copies}
+    return Keeper(LocalStore(settings.store_path, elsewhere={name: Path(path) for name, path in given.items() if path}))
+
+
+def open_tiering(settings: Settings, records: Records, keeper: Keeper) -> Tiering:
+    """Build what moves objects between tiers."""
+    return Tiering(records, Tiers(keeper.store), settings.codecs, generate_uid)
 
 
 def peer_of(settings: Settings, device: wire.Device, timeouts: Timeouts | None = None) -> Peer:
@@ -142,6 +150,7 @@ def runners(settings: Settings, records: Records, keeper: Keeper) -> dict[str, R
         commitment.ASK: commitment.Asker(records, call).run,
         commitment.ANSWER: commitment.Answerer(records, keeper.store, call).run,
         integrity.KIND: Verifier(records, keeper.store).work_off,
+        tiering.KIND: open_tiering(settings, records, keeper).work_off,
     }
 
 
@@ -239,7 +248,7 @@ class Service:
         return Services(
             who=partial(who_calls, records, self.settings.site),
             echo=partial(verification.echo, records),
-            store=partial(storage.Buffered, keeper, self.reception.receive),
+            store=partial(storage.Receiving, self.reception),
             find=partial(query_retrieve.find, records, self.settings.aet),
             move=partial(retrieve.move, records, keeper.store.local, partial(peer_of, self.settings)),
             get=partial(retrieve.get, records, keeper.store.local),
@@ -260,10 +269,19 @@ class Service:
             try:
                 with self.records.writing() as work:
                     self.keeper.sweep(work)
+                self._age()
             except (CoreError, OSError, SQLAlchemyError) as error:
                 log.warning("leftovers could not be swept (%s)", type(error).__name__)
             if self._stopping.wait(_SWEEP_EVERY):
                 return
+
+    def _age(self) -> None:
+        """Queue what moves to other disks by itself, and let go of the files that moves left."""
+        open_tiering(self.settings, self.records, self.keeper).let_go()
+        runs = {"move": self.settings.archive_tier, "copy": self.settings.copies}
+        with self.records.writing() as work:
+            for what in (what for what, place in runs.items() if place):
+                tiering.queue_run(work, self.settings.site, what, self.settings.online_days)
 
     def _mend(self) -> None:
         """Look for what is not standard in what came; a few at a time, so that nobody who sends is kept waiting."""

@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from core.access import Actor
-from core.archive.keeper import KEPT_APART, Keeper, Kept, Mismatch, NoRoom, Staged, Unreadable
+from core.archive.keeper import KEPT_APART, Arriving, Mismatch, NoRoom, Unreadable
+from core.errors import CoreError
 from core.scp import Announced, Answer, Caller
+from core.workflow.reception import Reception
 
 OUT_OF_RESOURCES, DOES_NOT_MATCH, CANNOT_UNDERSTAND = 0xA700, 0xA900, 0xC000
+_STATUS: tuple[tuple[type[CoreError], int], ...] = (
+    (Unreadable, CANNOT_UNDERSTAND),
+    (Mismatch, DOES_NOT_MATCH),
+    (NoRoom, OUT_OF_RESOURCES),
+)
+"""PS3.4 B.2.3."""
 
-Receive = Callable[[Actor, Staged, str], Kept]
 
+class Receiving:
+    """An object being received, written to the store as it comes.
 
-class Buffered:
-    """An object being received, held until it is whole."""
+    What goes wrong meanwhile is answered when the object is whole, for a peer is not listening before.
+    """
 
-    def __init__(self, keeper: Keeper, receive: Receive, caller: Caller, announced: Announced) -> None:
-        self._keeper, self._receive, self._caller, self._announced = keeper, receive, caller, announced
-        self._dataset = bytearray()
+    def __init__(self, reception: Reception, caller: Caller, announced: Announced) -> None:
+        """Begin; a store that takes nothing is heard of by `finish`."""
+        self._reception, self._caller = reception, caller
+        self._arriving: Arriving | None = None
+        self._failure: CoreError | None = None
+        said = (announced.sop_class_uid, announced.sop_instance_uid, announced.transfer_syntax_uid)
+        try:
+            self._arriving = reception.incoming(said, caller.aet)
+        except CoreError as error:
+            self._failure = error
 
     def write(self, piece: memoryview) -> None:
         """Take the next bytes."""
-        self._dataset += piece
+        if self._arriving is None or self._failure is not None:
+            return
+        try:
+            self._arriving.write(piece)
+        except CoreError as error:
+            self._failure = error
 
     def finish(self) -> Answer:
-        """Keep the object and say so in a C-STORE status (PS3.4 B.2.3)."""
-        sent = self._announced
-        announced = (sent.sop_class_uid, sent.sop_instance_uid, sent.transfer_syntax_uid)
+        """Keep the object and say so in a C-STORE status; raises CoreError for what the standard has no status for."""
         try:
-            staged = self._keeper.stage(bytes(self._dataset), announced, self._caller.aet)
-            kept = self._receive(self._caller.actor, staged, self._caller.host)
-        except Unreadable as error:
-            return Answer(CANNOT_UNDERSTAND, error.detail)
-        except Mismatch as error:
-            return Answer(DOES_NOT_MATCH, error.detail)
-        except NoRoom as error:
-            return Answer(OUT_OF_RESOURCES, error.detail)
+            if self._failure is not None:
+                raise self._failure
+            if self._arriving is None:
+                return Answer(OUT_OF_RESOURCES)
+            kept = self._reception.take(self._caller.actor, self._arriving.finish(), self._caller.host)
+        except (Unreadable, Mismatch, NoRoom) as error:
+            return Answer(next(status for kind, status in _STATUS if isinstance(error, kind)), error.detail)
         return Answer(kept.status, "kept apart: another object has this UID" if kept.status == KEPT_APART else "")
 
     def abandon(self) -> None:
         """Forget what came."""
-        self._dataset.clear()
+        if self._arriving is not None:
+            self._arriving.abandon()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from sqlalchemy import bindparam, func, update
 from sqlmodel import col, select
 
 from core import access, audit, wire
@@ -17,6 +18,14 @@ from core.settings import AE_TITLE
 from core.vocabulary import Operation
 
 _LARGEST_PORT = 65535
+_HEARD_AGAIN = (
+    update(Heard)
+    .where(col(Heard.aet) == bindparam("who"))
+    .values(
+        host=func.coalesce(func.nullif(bindparam("host"), ""), col(Heard.host)), service=bindparam("service"),
+        at=bindparam("now"), objects=col(Heard.objects) + bindparam("more"),
+    )
+)  # fmt: skip
 
 
 def add(work: Work, actor: Actor, device: wire.Device, *, site: str = "") -> Device:
@@ -106,10 +115,9 @@ def shape(row: Device, heard_at: Mapping[str, datetime | None] | None = None) ->
 
 def heard(work: Work, aet: str, site: str, host: str, service: str, *, objects: int = 0) -> None:
     """Note that an AE title, registered or not, was heard."""
-    row = work.session.get(Heard, aet) or Heard(aet=aet, site=site)
-    row.host, row.service, row.at = host or row.host, service, work.now
-    row.objects += objects
-    work.session.add(row)
+    said = {"who": aet, "host": host, "service": service, "now": work.now, "more": objects}
+    if not work.session.connection().execute(_HEARD_AGAIN, said).rowcount:
+        work.session.add(Heard(aet=aet, site=site, host=host, service=service, at=work.now, objects=objects))
 
 
 def heard_lately(work: Work, limit: int = 50) -> Sequence[Heard]:

@@ -65,7 +65,7 @@ def arrived(work: Work, batch: Batch, image: Image, *, scheduled_step: str = "")
     if batch.decided_by in ("", RULE) and batch.state in (BatchState.UNFILED, BatchState.QC):
         _carry_out(work, batch, _decided(work, batch, image), scheduled_step)
     elif batch.state == BatchState.FILED:
-        _follow(work, batch, scheduled_step)
+        follow(work, batch, [scheduled_step])
     else:
         tell(work, batch)
 
@@ -109,12 +109,13 @@ def _carry_out(work: Work, batch: Batch, verdict: Verdict, scheduled_step: str) 
         tell(work, batch)
 
 
-def _follow(work: Work, batch: Batch, scheduled_step: str) -> None:
-    """Let one more object go where its batch is filed."""
+def follow(work: Work, batch: Batch, scheduled_steps: Iterable[str]) -> None:
+    """Let objects go where their batch is filed; each may name its step."""
     exam = work.session.get_one(Exam, batch.exam_id)
-    if scheduled_step and batch.step_id and step_of(work, exam, batch, scheduled_step) != batch.step_id:
-        batch.step_id = None  # the batch serves more than one step
-        work.add(batch)
+    for named in filter(None, scheduled_steps):
+        if batch.step_id and step_of(work, exam, batch, named) != batch.step_id:
+            batch.step_id = None  # the batch serves more than one step
+            work.add(batch)
     course.settle(work, exam)
     flag(work, exam, batch.study_uid, "filed")
 

@@ -136,6 +136,8 @@ class Keeper:
         there = work.session.exec(select(Image).where(Image.sop_uid == staged.identity.sop_instance_uid)).first()
         if there is None:
             return self._keep_new(work, staged, site)
+        if self._is_ours(staged, staged.path):
+            self.store.remove(staged.path)
         if self._same(there, staged):
             self._make_whole(there, staged)
             acknowledge(work, there, staged, site, STORED)
@@ -188,13 +190,37 @@ class Keeper:
                 try:
                     self.store.place(staged.temporary, path)
                 except FileExistsError:
-                    continue
+                    if not self._is_ours(staged, path):
+                        continue
                 return path
             self.store.remove(paths[-1])
             self.store.place(staged.temporary, paths[-1])
         except OSError as error:
             raise no_room(error) from error
         return paths[-1]
+
+    def _is_ours(self, staged: Staged, path: str) -> bool:
+        """Whether a name is the one this very file was given before it had rows."""
+        try:
+            return self.store.local(path).samefile(staged.temporary)
+        except OSError:
+            return False
+
+    def place(self, staged: Staged) -> str | None:
+        """Give a staged object its final name before it has rows, durably; None where the name is taken.
+
+        Raises
+        ------
+        NoRoom
+            The store does not take it.
+        """
+        try:
+            self.store.place(staged.temporary, staged.path)
+        except FileExistsError:
+            return None
+        except OSError as error:
+            raise no_room(error) from error
+        return staged.path
 
     def forget(self, staged: Staged) -> None:
         """Let go of the temporary name, once the rows are committed or nothing was kept."""

@@ -42,13 +42,19 @@ def _series(work: Work, staged: Staged, study: Study) -> Series:
     found = select(Series).where(Series.study_id == study.id, Series.uid == said.series_instance_uid)
     series = work.session.exec(found).first()
     if series is None:
-        series = Series(
-            study_id=study.id or 0, uid=said.series_instance_uid, modality=_text(said.modality, 16),
-            number=said.series_number, description=_text(said.series_description), body_part=_text(said.body_part),
-            station=_text(said.station_name), date=staged.series_date, time=staged.series_time,
-        )  # fmt: skip
+        series = series_row(staged, study.id or 0)
         work.add(series)
     return series
+
+
+def series_row(staged: Staged, study_id: int) -> Series:
+    """Return the row of an object's series."""
+    said = staged.identity
+    return Series(
+        study_id=study_id, uid=said.series_instance_uid, modality=_text(said.modality, 16),
+        number=said.series_number, description=_text(said.series_description), body_part=_text(said.body_part),
+        station=_text(said.station_name), date=staged.series_date, time=staged.series_time,
+    )  # fmt: skip
 
 
 def batch_of(work: Work, staged: Staged, site: str) -> Batch:
