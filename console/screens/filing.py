@@ -33,7 +33,10 @@ from core.vocabulary import Operation
 
 _BATCHES = {"unfiled": "unfiled", "conflicting": "conflicting", "qc": "qc", "filed": "filed"}  # view -> batch state
 _PATHS: dict[str, tuple[str, dict[str, Any]]] = {
-    **{view: ("images/unfiled", {"state": [state], "limit": 500}) for view, state in _BATCHES.items()},
+    **{
+        view: ("images/unfiled", {"state": [state], "limit": 500, "candidates": False})
+        for view, state in _BATCHES.items()
+    },
     "overdue": ("images/overdue", {"limit": 500}),
     "quarantined": ("images/quarantined", {"limit": 500}),
     "corrections": ("corrections", {"limit": 500}),
@@ -71,6 +74,8 @@ class Filing(Page):
         self._view = "unfiled"
         self._candidate = 0
         self._exams: dict[str, Item] = {}
+        self._candidates: dict[int, list[Item]] = {}  # of the batches looked at
+        self._read: set[int] = set()  # those read since the list was
         self._rest: Timer | None = None
 
     def body(self) -> ComposeResult:
@@ -107,9 +112,13 @@ class Filing(Page):
     def _show(self, view: str, rows: list[Item]) -> None:
         if view == self._view:
             self._exams.clear()
+            self._read.clear()
+            for row in rows if view in _BATCHES else ():
+                row["candidates"] = self._candidates.get(row["id"], [])
             self.query_one(PagedList).show(rows)
             if chosen := self._chosen():
-                self._compare(chosen)
+                self._draw(chosen)
+                self._look_closer()
 
     def _chosen(self) -> Item | None:
         return self.query_one(PagedList).chosen
@@ -227,15 +236,36 @@ class Filing(Page):
         self._draw(row)
         if self._rest:
             self._rest.stop()
-        if wanted := self._wanted(row):
-            self._rest = self.set_timer(_REST, partial(self._read_exams, wanted))
+        self._rest = self.set_timer(_REST, self._look_closer)
 
-    def _wanted(self, row: Item) -> set[str]:
+    def _look_closer(self) -> None:
+        """Read the candidates of the batch under the cursor, then the exams that stand in the comparison."""
+        if (batch := self._batch()) and batch["id"] not in self._read:
+            self._ask_candidates(batch, lambda _batch: self._look_closer())
+        elif batch and (wanted := self._wanted(batch)):
+            self._read_exams(wanted)
+
+    def _ask_candidates(self, batch: Item, then: Callable[[Item], object]) -> None:
+        """Go on with a batch once its candidates are known."""
+
+        def known(full: Item) -> None:
+            batch["candidates"] = self._candidates[batch["id"]] = full["candidates"]
+            self._read.add(batch["id"])
+            self.query_one(PagedList).refresh()
+            if self._batch() is batch:
+                self._draw(batch)
+            then(batch)
+
+        if batch["id"] in self._read:
+            then(batch)
+        else:
+            path = f"images/unfiled/{batch['id']}"
+            self.ask(lambda: self.desk.client.get(path), known, only_last="candidates")
+
+    def _wanted(self, batch: Item) -> set[str]:
         """Return the accessions that stand in the comparison and are not read yet."""
-        if self._view not in _BATCHES:
-            return set()
-        candidate = self._candidate_of(row)
-        names = {candidate["accession"] if candidate else "", issued_to(row)} - {""}
+        candidate = self._candidate_of(batch)
+        names = {candidate["accession"] if candidate else "", issued_to(batch)} - {""}
         return names - set(self._exams)
 
     def _read_exams(self, wanted: set[str]) -> None:
@@ -294,13 +324,13 @@ class Filing(Page):
     def action_file(self) -> None:
         """File the batch to an exam."""
         if batch := self._batch():
-            candidate = self._candidate_of(batch)
-            self._ask_exam(batch, candidate["accession"] if candidate else "", None)
+            self._ask_candidates(batch, partial(self._ask_exam, series=None))
 
-    def _ask_exam(self, batch: Item, accession: str, series: str | None) -> None:
+    def _ask_exam(self, batch: Item, series: str | None) -> None:
+        candidate = self._candidate_of(batch)
+        accession = candidate["accession"] if candidate else ""
         who = f"{sent_name(batch['patient_name'])}  {batch['patient_number']}"
         title = (_("File one series: {who}") if series else _("File: {who}")).format(who=who)
-        candidate = next((one for one in batch["candidates"] if one["accession"] == accession), None)
         differs = ", ".join(candidate["differs"]) if candidate else ""
         fields = [
             Field("accession", _("To accession"), accession, required=True,
@@ -339,8 +369,7 @@ class Filing(Page):
 
     def _split(self, batch: Item, series: str | None) -> None:
         if series:
-            candidate = self._candidate_of(batch)
-            self._ask_exam(batch, candidate["accession"] if candidate else "", series)
+            self._ask_candidates(batch, partial(self._ask_exam, series=series))
 
     def action_unfile(self) -> None:
         """Take a filed study away from its exam."""

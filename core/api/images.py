@@ -30,10 +30,11 @@ def _filing(routes: APIRouter, records: Records) -> None:
 
     @routes.get("/images/unfiled")
     def waiting(
-        actor: Caller, state: Annotated[list[BatchState] | None, Query()] = None, limit: Limit = 50
-    ) -> list[wire.Unfiled]:
+        actor: Caller, state: Annotated[list[BatchState] | None, Query()] = None, limit: Limit = 50,
+        candidates: bool = True,  # noqa: FBT001, FBT002 - a query of HTTP has a name
+    ) -> list[wire.Unfiled]:  # fmt: skip
         with records.reading() as work:
-            return unfiled.listing(work, actor, state or unfiled.WAITING, limit)
+            return unfiled.listing(work, actor, state or unfiled.WAITING, limit, candidates=candidates)
 
     @routes.get("/images/unfiled/{reference}")
     def one_batch(reference: str, actor: Caller) -> wire.Unfiled:

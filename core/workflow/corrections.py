@@ -40,6 +40,8 @@ def file_batch(work: Work, actor: Actor, reference: str, form: wire.FileBatch) -
     batch = find_batch(work, actor.site, reference, form.series)
     exam = course.find_exam(work, form.accession, actor.site)
     _refuse_filed(work, batch, exam, form, by_study=reference == batch.study_uid)
+    if form.series and series_of(work, batch) == [form.series]:
+        form = form.model_copy(update={"series": None})  # nothing is split off when nothing else is there
     if exam.state in EXAM_CLOSED:
         raise Refused(f"{exam.accession} is {exam.state}: reopen it before images are filed to it")
     match = filing.match_of(work, batch, exam)
@@ -143,8 +145,17 @@ def find_batch(work: Work, site: str, reference: str, series: str | None = None)
 
 def series_of(work: Work, batch: Batch) -> list[str]:
     """Return the UIDs of the series that have images in a batch."""
-    found = select(Series.uid).join(Image, col(Image.series_id) == Series.id).where(Image.batch_id == batch.id)
-    return sorted(work.session.exec(found.distinct()))
+    return series_of_each(work, [batch])[batch.id]
+
+
+def series_of_each(work: Work, batches: Sequence[Batch]) -> dict[int | None, list[str]]:
+    """Return the UIDs of the series that have images in each of some batches."""
+    found = select(Image.batch_id, Series.uid).join(Series, col(Series.id) == Image.series_id).distinct()
+    wanted = found.where(col(Image.batch_id).in_([batch.id for batch in batches]))
+    series: dict[int | None, list[str]] = {batch.id: [] for batch in batches}
+    for batch_id, uid in sorted(work.session.exec(wanted).all()):
+        series[batch_id].append(uid)
+    return series
 
 
 def _filed(work: Work, site: str, form: wire.Unfile) -> Sequence[Batch]:

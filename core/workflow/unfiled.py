@@ -18,12 +18,18 @@ from core.workflow.matching_rule import Field, Match
 WAITING = (BatchState.UNFILED, BatchState.CONFLICTING)
 
 
-def listing(work: Work, actor: Actor, states: Sequence[BatchState] = WAITING, limit: int = 50) -> list[wire.Unfiled]:
-    """Return the batches in these states (unfiled and conflicting unless told otherwise), the latest first."""
+def listing(
+    work: Work, actor: Actor, states: Sequence[BatchState] = WAITING, limit: int = 50, *, candidates: bool = True
+) -> list[wire.Unfiled]:
+    """Return the batches in these states (unfiled and conflicting unless told otherwise), the latest first.
+
+    `candidates` may be left out: whoever shows a long list asks for those of one batch by `one`.
+    """
     access.require(actor, Operation.FIND)
     found = select(Batch).where(Batch.site == actor.site, col(Batch.state).in_(states), Batch.received > 0)
     batches = work.session.exec(found.order_by(col(Batch.last_at).desc(), col(Batch.id).desc()).limit(limit)).all()
-    return [shape(work, batch) for batch in batches]
+    series = corrections.series_of_each(work, batches)
+    return [_shape(work, batch, series[batch.id], candidates=candidates) for batch in batches]
 
 
 def one(work: Work, actor: Actor, reference: str) -> wire.Unfiled:
@@ -34,16 +40,19 @@ def one(work: Work, actor: Actor, reference: str) -> wire.Unfiled:
 
 def shape(work: Work, batch: Batch) -> wire.Unfiled:
     """Return a batch as it travels, as sent, with its candidates."""
+    return _shape(work, batch, corrections.series_of(work, batch), candidates=True)
+
+
+def _shape(work: Work, batch: Batch, series: list[str], *, candidates: bool) -> wire.Unfiled:
     against = work.session.get(Exam, batch.contradicts or 0)
-    wanted = batch.state in WAITING
+    wanted = candidates and batch.state in WAITING
     return wire.Unfiled(
         id=batch.id or 0, study_instance_uid=batch.study_uid, patient_number=batch.patient_number,
         patient_name=batch.patient_name, birth_date=batch.birth_date, sex=batch.sex, accession=batch.accession,
         modality=batch.modality, description=batch.description, aet=batch.aet, from_worklist=batch.from_worklist,
-        series=corrections.series_of(work, batch), received=batch.received, first_at=wire.local(batch.first_at),
+        series=series, received=batch.received, first_at=wire.local(batch.first_at),
         last_at=wire.local(batch.last_at), state=batch.state, contradicts=against.accession if against else None,
-        reasons=batch.reasons,
-        candidates=_candidates(work, batch) if wanted else [],
+        reasons=batch.reasons, candidates=_candidates(work, batch) if wanted else [],
     )  # fmt: skip
 
 

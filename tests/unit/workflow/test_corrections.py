@@ -255,3 +255,12 @@ def test_an_unknown_batch_or_correction_is_told(arrivals: Arrivals) -> None:
         put(arrivals, 77, "A1")
     with pytest.raises(NotFound):
         undo(arrivals, 77)
+
+
+def test_the_only_series_of_a_batch_is_filed_with_the_batch(arrivals: Arrivals) -> None:
+    batch = arrivals.send(accession="", series="s1")
+    done = put(arrivals, str(batch), "A2", series="s1", reason="only the number was sent")
+    assert done.kind == "file"
+    assert arrivals.batch(batch).exam_id == arrivals.look("A2").id
+    later = arrivals.send(accession="", series="s2")
+    assert later == batch

@@ -190,3 +190,13 @@ def test_objects_without_a_study_uid_have_nothing_in_common(arrivals: Arrivals) 
     arrivals.send("", "P1", "A1")
     other = arrivals.batch(arrivals.send("", "P2", "A3", "Li^Na", born="19881130", sex="F"))
     assert other.exam_id == arrivals.look("A3").id
+
+
+def test_a_long_list_leaves_the_candidates_to_whoever_asks_for_one(arrivals: Arrivals) -> None:
+    batch = arrivals.send(accession="", series="s1")
+    arrivals.send(accession="", series="s2")
+    with arrivals.records.reading() as work:
+        [listed] = unfiled.listing(work, PHYSICIST, candidates=False)
+        asked = unfiled.one(work, PHYSICIST, str(batch))
+    assert (listed.candidates, listed.series) == ([], ["s1", "s2"])
+    assert {one.accession for one in asked.candidates} == {"A1", "A2"}
