@@ -34,6 +34,14 @@ class Unauthenticated(Refused):
     """The caller is not known, or no longer signed in."""
 
 
+class TooSoon(Refused):
+    """The caller has to wait for `seconds` before it may try again."""
+
+    def __init__(self, detail: str, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
 class PeerFailed(CoreError):
     """A remote node, printer or server did not do its part."""
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core import wire
 from core.access import Actor
 from core.api import health
-from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused, Unauthenticated
+from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused, TooSoon, Unauthenticated
 from core.workflow.health import Measure
 
 _API = "/api/v1"
@@ -30,6 +30,7 @@ _STATUS: Sequence[tuple[type[CoreError], HTTPStatus]] = (
     (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooSoon, HTTPStatus.TOO_MANY_REQUESTS),
     (Refused, HTTPStatus.CONFLICT),
     (PeerFailed, HTTPStatus.BAD_GATEWAY),
     (Broken, HTTPStatus.INTERNAL_SERVER_ERROR),
@@ -126,7 +127,10 @@ def problem(status: HTTPStatus, detail: str) -> JSONResponse:
 def _refuse(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, CoreError)  # noqa: S101 - registered for nothing else
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
-    return problem(status, error.detail)
+    answer = problem(status, error.detail)
+    if isinstance(error, TooSoon):
+        answer.headers["Retry-After"] = str(error.seconds)
+    return answer
 
 
 def _broken(_request: Request, _error: Exception) -> JSONResponse:

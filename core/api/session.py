@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from core import wire
 from core.api.caller import Bearer, Caller
@@ -16,8 +16,8 @@ def router(records: Records, sign_ins: SignIns) -> APIRouter:
     routes = APIRouter(tags=["session"])
 
     @routes.post("/session", status_code=201)
-    def sign_in(form: wire.Login) -> wire.Token:
-        return sign_ins.sign_in(form.username, form.password)
+    def sign_in(form: wire.Login, request: Request) -> wire.Token:
+        return sign_ins.sign_in(form.username, form.password, request.client.host if request.client else "")
 
     @routes.get("/session")
     def who_am_i(actor: Caller) -> wire.Me:

@@ -20,6 +20,7 @@ from core.errors import Invalid, NotFound, Refused, Unauthenticated
 from core.model import FormDraft, Session, Site, Staff
 from core.records import Records, Work
 from core.vocabulary import Operation, Role
+from core.workflow import guesses
 
 _HASHES_AT_ONCE = threading.BoundedSemaphore(2)
 _SHORTEST_PASSWORD = 8
@@ -37,22 +38,28 @@ class SignIns:
     idle: timedelta
     longest: timedelta
 
-    def sign_in(self, username: str, password: str) -> wire.Token:
-        """Exchange name and password for a token.
+    def sign_in(self, username: str, password: str, host: str = "") -> wire.Token:
+        """Exchange name and password for a token; `host` is where they were typed.
 
         Raises
         ------
         Unauthenticated
             Without saying which of the two was wrong.
+        TooSoon
+            After too many wrong ones, whether the name is anybody's or not.
         """
+        attempt = guesses.Attempt(username, host)
         with self.records.reading() as work:
+            guesses.demand_patience(work, attempt)
             staff = work.session.exec(select(Staff).where(Staff.username == username)).first()
         known = staff is not None and staff.enabled and staff.password_hash is not None
         right = password_matches(self.hasher, staff.password_hash if staff and known else None, password)
         if staff is None or not known or not right:
+            self._note(attempt, staff)
             raise Unauthenticated(_WRONG)
         token = secrets.token_urlsafe(32)
         with self.records.writing() as work:
+            guesses.demand_patience(work, attempt)  # others may have guessed meanwhile
             now = work.session.get(Staff, staff.id)  # the password may have been changed while this one was looked at
             if now is None or not now.enabled or now.password_hash != staff.password_hash:
                 raise Unauthenticated(_WRONG)
@@ -61,8 +68,13 @@ class SignIns:
                 used_at=work.now, expires_at=work.now + self.longest,
             )  # fmt: skip
             work.add(row)
-            audit.record(work, actor_of(staff), "session.sign_in", username)
+            audit.record(work, actor_of(staff), guesses.RIGHT, username, **attempt.marks())
             return wire.Token(token=token, **_me(work, staff, row).model_dump())
+
+    def _note(self, attempt: guesses.Attempt, staff: Staff | None) -> None:
+        with self.records.writing() as work:
+            guesses.demand_patience(work, attempt)
+            guesses.note(work, attempt, staff)
 
     def who(self, token: str, *, used: bool = True) -> Actor:
         """Return whose token this is, and note that it was used, unless it only goes on listening.
@@ -114,11 +126,14 @@ class SignIns:
         Raises
         ------
         Refused
-            When it is not the actor's own.
+            When it is not the actor's own; TooSoon after too many of them.
         """
+        attempt = guesses.Attempt(actor.name, guesses.SIGNATURE)
         with self.records.reading() as work:
+            guesses.demand_patience(work, attempt)
             staff = work.session.get(Staff, actor.staff_id) if actor.staff_id else None
         if staff is None or not password_matches(self.hasher, staff.password_hash, password):
+            self._note(attempt, staff)
             msg = "the password is wrong: nothing was signed, your text is kept"
             raise Refused(msg)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest
 from sqlmodel import col, select
 
 from core import access
-from core.errors import Forbidden, Invalid, Refused, Unauthenticated
+from core.errors import Forbidden, Invalid, Refused, TooSoon, Unauthenticated
 from core.model import AuditEntry, Session, Site, Staff
 from core.records import Records
 from core.vocabulary import Role
@@ -168,3 +169,87 @@ def test_a_form_draft_is_its_owners_alone(sign_ins: SignIns) -> None:
     with sign_ins.records.writing() as work:
         staffing.save_draft(work, wang, "registration", {})
         assert staffing.draft(work, wang, "registration") == {}
+
+
+def guess(sign_ins: SignIns, times: int, name: str = "wang.li", host: str = "10.0.0.7") -> None:
+    for _ in range(times):
+        with pytest.raises(Unauthenticated):
+            sign_ins.sign_in(name, "wrong password", host)
+
+
+@pytest.mark.parametrize("name", ["wang.li", "nobody"])
+def test_after_five_wrong_passwords_one_waits_longer_each_time(sign_ins: SignIns, clock: Clock, name: str) -> None:
+    guess(sign_ins, 5, name)
+    for pause in (10, 20, 40):
+        with pytest.raises(TooSoon, match=f"wait {pause} seconds") as refused:
+            sign_ins.sign_in(name, "a long password", "10.0.0.7")
+        assert refused.value.seconds == pause
+        clock.now += timedelta(seconds=pause)
+        guess(sign_ins, 1, name)
+
+
+def test_who_waited_and_is_right_comes_in_and_begins_anew(sign_ins: SignIns, clock: Clock) -> None:
+    guess(sign_ins, 5)
+    clock.now += timedelta(seconds=10)
+    assert sign_ins.sign_in("wang.li", "a long password", "10.0.0.7").username == "wang.li"
+    guess(sign_ins, 4)
+    assert sign_ins.sign_in("wang.li", "a long password", "10.0.0.7").username == "wang.li"
+
+
+def test_nobody_locks_out_a_colleague_from_elsewhere(sign_ins: SignIns) -> None:
+    guess(sign_ins, 5)
+    assert sign_ins.sign_in("wang.li", "a long password", "10.0.0.8").username == "wang.li"
+
+
+def test_a_host_that_tries_many_names_waits_for_all_of_them(sign_ins: SignIns) -> None:
+    for number in range(60):
+        guess(sign_ins, 1, f"name{number}")
+    with pytest.raises(TooSoon):
+        sign_ins.sign_in("wang.li", "a long password", "10.0.0.7")
+
+
+def test_the_consoles_of_this_machine_do_not_wait_for_each_other(sign_ins: SignIns) -> None:
+    for number in range(60):
+        guess(sign_ins, 1, f"name{number}", "127.0.0.1")
+    assert sign_ins.sign_in("wang.li", "a long password", "127.0.0.1").username == "wang.li"
+
+
+def test_a_restart_forgives_no_guess(sign_ins: SignIns) -> None:
+    guess(sign_ins, 5)
+    with pytest.raises(TooSoon):
+        replace(sign_ins).sign_in("wang.li", "a long password", "10.0.0.7")
+
+
+def test_guesses_at_once_are_no_more_than_guesses_one_by_one(sign_ins: SignIns) -> None:
+    said: list[str] = []
+
+    def attempt() -> None:
+        try:
+            sign_ins.sign_in("wang.li", "wrong password", "10.0.0.7")
+        except (Unauthenticated, TooSoon) as error:
+            said.append(type(error).__name__)
+
+    threads = [threading.Thread(target=attempt) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said.count("Unauthenticated") == 5
+
+
+def test_a_wrong_password_stands_in_the_trail_and_what_was_typed_does_not(sign_ins: SignIns) -> None:
+    guess(sign_ins, 1)
+    guess(sign_ins, 1, "my secret, in the wrong field")
+    with sign_ins.records.reading() as work:
+        entries = work.session.exec(select(AuditEntry).where(AuditEntry.action == "session.refused")).all()
+    assert [entry.subject for entry in entries] == ["wang.li", ""]
+    assert "secret" not in str([entry.model_dump() for entry in entries])
+
+
+def test_the_password_of_a_signature_is_not_guessed_either(sign_ins: SignIns) -> None:
+    actor = sign_ins.who(sign_ins.sign_in("wang.li", "a long password").token)
+    for _ in range(5):
+        with pytest.raises(Refused, match="the password is wrong"):
+            sign_ins.confirm(actor, "wrong password")
+    with pytest.raises(TooSoon):
+        sign_ins.confirm(actor, "a long password")
