@@ -6,6 +6,7 @@ its pinyin goes in its place.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,8 +16,9 @@ import pydicom.charset
 import pydicom.config
 from pydicom.valuerep import PersonName as DicomName
 
+from core.dicom import likelihood
 from core.naming import NameGroup, PersonName, has_ideographs, romanise
-from core.naming.readings import COMMON_SURNAMES, fold
+from core.naming.readings import fold
 
 Charset = tuple[str, ...]
 """Specific Character Set (0008,0005): its values in order, an empty first one meaning ISO 646; () when absent."""
@@ -49,7 +51,6 @@ _ESCAPES = {
 _NAME_DELIMITERS = {"^", "="}
 _TEXT_DELIMITERS = {"\n", "\r", "\t", "\f", "\\"}
 _PADDING = " \0"
-_COMPONENT = re.compile(r"[\^=\s\\,.()·]+")
 
 SURE = 1.0
 LIKELY = 0.9
@@ -178,80 +179,105 @@ def _decode(raw: bytes, declared: Charset, delimiters: set[str]) -> DecodedName:
 
 
 def _readings(raw: bytes, declared: Charset, delimiters: set[str]) -> Iterator[DecodedName]:
-    """Every way to read the bytes without an error, each with its confidence; the label's way first."""
+    """Every way to read the bytes without an error, each with its confidence."""
     if raw.isascii() and _ESC not in raw:
         yield DecodedName(raw.decode("ascii"), declared, SURE, repaired=False)
-        return
-    trusted = _try(raw, declared, delimiters) if is_known(declared) else None
-    if trusted is not None:
-        yield DecodedName(trusted, declared, _trust(trusted, raw, declared), repaired=False)
-    for charset, confidence in _suspicions(raw, declared):
-        text = _try(raw, charset, delimiters)
-        if text is not None and charset != declared:
-            yield DecodedName(text, charset, confidence * _plausible(text, charset), repaired=True)
+    elif _ESC in raw:
+        yield from _escaped_readings(raw, declared, delimiters)
+    elif is_known(declared) and not (set(declared) <= _WESTERN_TERMS or declared[0] in _STAND_ALONE):
+        yield from _of_another_script(raw, declared, delimiters)
+    elif declared == UTF8 and (text := _try(raw, UTF8, delimiters)) is not None:
+        yield DecodedName(text, UTF8, SURE, repaired=False)
+    else:
+        yield from _judged(raw, declared, is_name="^" in delimiters)
 
 
-def _suspicions(raw: bytes, declared: Charset) -> Iterator[tuple[Charset, float]]:
-    """Charsets that wrongly labelled text is in, the less likely the lower."""
-    if _ESC in raw:
-        seen = [term for code, term in _ESCAPES.items() if _ESC + code in raw]
-        first = declared[:1] if declared[:1] and declared[0] not in _STAND_ALONE else ("",)
-        yield tuple(dict.fromkeys((*first, *declared[1:], *seen))), LIKELY
-        return
-    yield UTF8, 0.98
-    yield ("GB18030",), LIKELY
-    yield ("ISO_IR 100",), 0.3
+def _escaped_readings(raw: bytes, declared: Charset, delimiters: set[str]) -> Iterator[DecodedName]:
+    """Text with escape sequences: as labelled, else by the sequences it holds."""
+    labelled = _try(raw, declared, delimiters) if is_known(declared) else None
+    if labelled is not None:
+        yield DecodedName(labelled, declared, 0.1 if _has_controls(labelled) else SURE, repaired=False)
+    seen = [term for code, term in _ESCAPES.items() if _ESC + code in raw]
+    first = declared[:1] if declared[:1] and declared[0] not in _STAND_ALONE else ("",)
+    charset = tuple(dict.fromkeys((*first, *declared[1:], *seen)))
+    text = _try(raw, charset, delimiters) if is_known(charset) else None
+    if text is not None and charset != declared:
+        yield DecodedName(text, charset, LIKELY * (0.1 if _has_controls(text) else 1), repaired=True)
 
 
-def _trust(text: str, raw: bytes, declared: Charset) -> float:
-    """How far a label can be believed that did decode."""
-    if any(unicodedata.category(sign) == "Cc" and sign not in _TEXT_DELIMITERS | {"\0"} for sign in text):
-        return 0.1
-    if declared[:1] == UTF8 or _ESC in raw:
-        return SURE
-    if set(declared) <= _WESTERN_TERMS:
-        usual = _plausibly_western(text)
-        return (0.55 if set(declared) <= _ASCII_TERMS else 0.8) if usual else 0.2
-    if declared[0] in _STAND_ALONE:
-        return max(0.5, LIKELY * _plausible(text, declared))
-    return SURE if _try(raw, UTF8, set()) is None else 0.5
+def _of_another_script(raw: bytes, declared: Charset, delimiters: set[str]) -> Iterator[DecodedName]:
+    """Text labelled Greek, Thai, katakana and the like: believed, unless it cannot be so or is UTF-8."""
+    labelled, utf8 = _try(raw, declared, delimiters), _try(raw, UTF8, delimiters)
+    if labelled is not None:
+        sure = 0.1 if _has_controls(labelled) else SURE if utf8 is None else 0.5
+        yield DecodedName(labelled, declared, sure, repaired=False)
+    if utf8 is not None:
+        yield DecodedName(utf8, UTF8, 0.98, repaired=True)
+    if labelled is None:
+        yield from _judged(raw, declared, is_name="^" in delimiters)
 
 
-def _plausible(text: str, charset: Charset) -> float:
-    """How much text looks like what a department writes in that charset, 0 to 1."""
-    if any(unicodedata.category(sign) in {"Cc", "Co", "Cn"} and sign not in _TEXT_DELIMITERS | {"\0"} for sign in text):
-        return 0.1
-    if charset != ("GB18030",):
-        return SURE
-    parts = [part for part in _COMPONENT.split(text.strip(_PADDING)) if not part.isascii()]
-    if any(_mixes_letters(part) for part in parts):
-        return 0.3
-    chinese = "".join(sign for part in parts for sign in part if has_ideographs(sign))
-    if not chinese:
-        return 0.3
-    usual = sum(_is_everyday(sign) for sign in chinese) / len(chinese)
-    return 1.0 if chinese[0] in COMMON_SURNAMES and usual >= 0.5 else 0.4 + 0.5 * usual  # noqa: PLR2004
+def _has_controls(text: str) -> bool:
+    return any(unicodedata.category(sign) == "Cc" and sign not in _TEXT_DELIMITERS | {"\0"} for sign in text)
 
 
-def _mixes_letters(part: str) -> bool:
-    """A letter beside an ideograph: Latin-1 taken for GBK, whose second byte swallowed a letter."""
-    return re.search(r"[A-Za-z][^\x00-\xff]|[^\x00-\xff][A-Za-z]", part) is not None
+# -- judging what no label can be believed about ---------------------------------------------------------------------
 
 
-def _is_everyday(sign: str) -> bool:
-    """Whether a character is of GB 2312 level 1, the 3755 in daily use."""
-    code = sign.encode("gb18030")
-    return len(code) == 2 and 0xB0 <= code[0] <= 0xD7 and code[1] >= 0xA1  # noqa: PLR2004 - the rows of level 1
+def _judged(raw: bytes, declared: Charset, *, is_name: bool) -> Iterator[DecodedName]:
+    """Weigh every charset a department meets by how likely the text it makes is (Bayes); confidences add up to 1."""
+    weights: list[tuple[Charset, str, float]] = []
+    for charset, codec, model, share in _SUSPECTS:
+        text, lost = _whole(raw, codec)
+        if text is not None:
+            weight = math.log(share) + model(text, is_name) - lost
+            weights.append((charset, text, weight + _label_weight(declared, charset)))
+    top = max((weight for *_, weight in weights), default=0.0)
+    total = sum(math.exp(weight - top) for *_, weight in weights)
+    for charset, text, weight in weights:
+        agrees = _agrees(declared, charset)
+        confidence = math.exp(weight - top) / total * (SURE if agrees else 0.99)
+        yield DecodedName(text, declared if agrees else charset, confidence, repaired=not agrees)
 
 
-def _plausibly_western(text: str) -> bool:
-    """Whether accents stand among plain letters as in European names, not in a heap as in Chinese read as Latin-1."""
-    for part in _COMPONENT.split(text.strip(_PADDING)):
-        high = [sign for sign in part if not sign.isascii()]
-        letters = sum(sign.isascii() and sign.isalpha() for sign in part)
-        if high and (not all(sign.isalpha() or sign in "ªº" for sign in high) or len(high) > letters):
-            return False
-    return True
+_SUSPECTS: tuple[tuple[Charset, str, likelihood.Model, float], ...] = (
+    (UTF8, "utf-8", likelihood.any_language, 0.2),
+    (("GB18030",), "gb18030", likelihood.chinese, 0.45),
+    (("ISO_IR 100",), "latin-1", likelihood.western, 0.25),
+    (("BIG5",), "cp950", likelihood.traditional, 0.04),
+    (("EUC-KR",), "cp949", likelihood.korean, 0.03),
+    (("SHIFT_JIS",), "cp932", likelihood.japanese, 0.02),
+    (("EUC-JP",), "euc_jp", likelihood.japanese, 0.009),
+    (("ISO_IR 144",), "iso8859_5", likelihood.cyrillic, 0.001),
+)
+"""Charset, its codec, the language it is written for, and how often a department in China meets it."""
+
+_CUT_FROM = 15  # bytes; shorter values were not cut off by a device's fixed fields
+_CUT = math.log(50)
+_LABELLED = math.log(1000)
+
+
+def _whole(raw: bytes, codec: str) -> tuple[str | None, float]:
+    """Decode strictly, or all but the half of a character a device cut off at the end; tells what that costs."""
+    try:
+        return raw.decode(codec), 0.0
+    except UnicodeDecodeError as error:
+        stripped = raw.rstrip(b" \0")
+        if len(stripped) < _CUT_FROM or error.start < len(stripped) - 3:
+            return None, 0.0
+        return raw[: error.start].decode(codec), _CUT
+
+
+def _agrees(declared: Charset, charset: Charset) -> bool:
+    """Whether a label means a charset; no label, and ASCII, are taken for Latin-1."""
+    if declared in (charset, ("GBK",)) and charset in (declared, ("GB18030",)):
+        return True
+    return charset == ("ISO_IR 100",) and set(declared) <= _WESTERN_TERMS
+
+
+def _label_weight(declared: Charset, charset: Charset) -> float:
+    """How much more a charset is believed for being named: much, where few bytes can be read by it."""
+    return _LABELLED if _agrees(declared, charset) and charset != ("ISO_IR 100",) else 0.0
 
 
 def is_known(charset: Charset) -> bool:
