@@ -19,11 +19,13 @@ import uvicorn
 from fastapi import FastAPI
 from pydicom.uid import generate_uid
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import select
 
 from core import wire
 from core.api import app as api
 from core.api import consultations, dicomweb, events, exams, images, jobs, patients, reports, session
 from core.api import desk as front_desk
+from core.api import printing as films
 from core.api import service as service_page
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
@@ -41,7 +43,7 @@ from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls
 from core.scu.peer import Peer, Timeouts, tls_context
 from core.settings import Settings
-from core.workflow import catalogue, commitment, fetching, integrity, sending
+from core.workflow import catalogue, commitment, fetching, integrity, printing, sending, tiering
 from core.workflow.health import Health, Look, Measure, space_warning
 from core.workflow.intake import Intake
 from core.workflow.integrity import Verifier
@@ -146,6 +148,7 @@ def runners(settings: Settings, records: Records, keeper: Keeper) -> dict[str, R
     call = partial(peer_of, settings)
     return {
         sending.KIND: sending.Sender(records, call, keeper.local).run,
+        printing.KIND: printing.Darkroom(records, call, keeper.local, generate_uid).run,
         fetching.KIND: fetching.Fetcher(records, call, settings.aet).run,
         commitment.ASK: commitment.Asker(records, call).run,
         commitment.ANSWER: commitment.Answerer(records, keeper.store, call).run,
@@ -218,6 +221,7 @@ class Service:
             front_desk.router(self.records),
             images.router(self.records, LightBox(self.keeper.local), self.intake),
             jobs.router(self.records),
+            films.router(self.records, self._briefly),
             service_page.router(self.records, self.health.parts, self.keeper.store.check, self._echo),
         ]
         web = dicomweb.router(self.records, self.reception, self.keeper.local)
@@ -260,8 +264,12 @@ class Service:
         )
 
     def _echo(self, device: wire.Device) -> None:
-        """Ask a device whether it is there, as briefly as somebody at a screen waits."""
-        peer_of(self.settings, device, Timeouts(connect=5, association=5, answer=5, silence=5)).echo()
+        """Ask a device whether it is there."""
+        self._briefly(device).echo()
+
+    def _briefly(self, device: wire.Device) -> Peer:
+        """Build how a device is called while somebody at a screen waits."""
+        return peer_of(self.settings, device, Timeouts(connect=5, association=5, answer=5, silence=5))
 
     def _sweep(self) -> None:
         """Now and then, remove what a crash or a broken sender left."""
@@ -280,8 +288,9 @@ class Service:
         open_tiering(self.settings, self.records, self.keeper).let_go()
         runs = {"move": self.settings.archive_tier, "copy": self.settings.copies}
         with self.records.writing() as work:
-            for what in (what for what, place in runs.items() if place):
-                tiering.queue_run(work, self.settings.site, what, self.settings.online_days)
+            for site in work.session.exec(select(Site.code)).all():
+                for what in (what for what, place in runs.items() if place):
+                    tiering.queue_run(work, site, what, self.settings.online_days)
 
     def _mend(self) -> None:
         """Look for what is not standard in what came; a few at a time, so that nobody who sends is kept waiting."""

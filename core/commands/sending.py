@@ -43,7 +43,7 @@ def _send(given: Settings, arguments: Arguments) -> int:
     records = open_records(given)
     with records.writing() as work:
         job = sending.enqueue(work, operator(given), arguments.aet, arguments.query, commit=arguments.commit)
-    return _worked(given, arguments, records, job)
+    return worked(given, arguments, records, job)
 
 
 def _fetch(given: Settings, arguments: Arguments) -> int:
@@ -52,7 +52,7 @@ def _fetch(given: Settings, arguments: Arguments) -> int:
     records = open_records(given)
     with records.writing() as work:
         job = fetching.enqueue(work, operator(given), arguments.aet, arguments.query)
-    return _worked(given, arguments, records, job)
+    return worked(given, arguments, records, job)
 
 
 def _is_served(given: Settings) -> bool:
@@ -66,7 +66,7 @@ def _is_served(given: Settings) -> bool:
     return False
 
 
-def _worked(given: Settings, arguments: Arguments, records: Records, job: wire.Job) -> int:
+def worked(given: Settings, arguments: Arguments, records: Records, job: wire.Job) -> int:
     """Wait for a job, working on its lane meanwhile, and say how it ended."""
     if arguments.no_wait:
         say(arguments, job, f"queued: {line(job).strip()}")

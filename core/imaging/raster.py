@@ -45,7 +45,7 @@ def levels(values: NDArray[np.generic], window: Window, bits: int = 8) -> NDArra
     """Map values to 0 .. 2**bits - 1, linearly inside the window; what is no number is shown as the lower end."""
     steps = 1 << bits
     extent = window.upper - window.lower
-    clean = np.nan_to_num(values.astype(np.float64), nan=window.lower)
+    clean = np.nan_to_num(values.astype(np.float32), nan=window.lower)
     if extent <= 0:
         return np.where(clean > window.lower, steps - 1, 0).astype(np.uint16)
     return np.clip((clean - window.lower) * (steps / extent), 0, steps - 1).astype(np.uint16)

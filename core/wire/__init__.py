@@ -34,6 +34,7 @@ from core.wire.images import (
     Unfile,
     Unfiled,
 )
+from core.wire.printing import PrinterState, PrintFilms
 from core.wire.reports import (
     Call,
     CallTechnologist,
@@ -152,6 +153,8 @@ __all__ = [
     "Password",
     "Patient",
     "PatientChange",
+    "PrintFilms",
+    "PrinterState",
     "Problem",
     "Procedure",
     "ProcedureChange",

@@ -19,7 +19,7 @@ from sqlmodel import col, select
 
 from core import access, audit
 from core.access import Actor
-from core.archive import index
+from core.archive import conversions, index
 from core.archive.keeper import KEPT_APART, Mismatch, NoRoom, Unreadable
 from core.dicom import matching
 from core.dicom.information_models import STUDY_ROOT
@@ -92,7 +92,8 @@ def objects(work: Work, actor: Actor, place: Place) -> list[Found]:
     access.require(actor, Operation.VIEW_IMAGES, own=own)
     if not rows:
         raise NotFound(f"no {place} has arrived")
-    return [Found(row, study, series, modality) for row, study, series, modality, _ in rows]
+    going = conversions.outgoing(work, [row for row, *_ in rows])
+    return [Found(row, *said) for row, (_, *said, _) in zip(going, rows, strict=True)]
 
 
 def retrieved(work: Work, actor: Actor, place: Place) -> list[Found]:
