@@ -194,7 +194,13 @@ PROCEDURE_STEP = Service(
     "Modality Performed Procedure Step", "PS3.4 F", Role.SCP, _classes("1.2.840.10008.3.1.2.3.3"), MESSAGE_SYNTAXES
 )
 COMMITMENT = Service(
-    "Storage Commitment Push Model", "PS3.4 J", Role.BOTH, _classes("1.2.840.10008.1.20.1"), MESSAGE_SYNTAXES
+    "Storage Commitment Push Model",
+    "PS3.4 J",
+    Role.BOTH,
+    _classes("1.2.840.10008.1.20.1"),
+    MESSAGE_SYNTAXES,
+    "registered devices; a request outlives a restart and is answered on an association of our own, from the checksum "
+    "of every object read again",
 )
 PRINTING = Service(
     "Basic Grayscale Print Management", "PS3.4 H", Role.SCU, _classes("1.2.840.10008.5.1.1.9"), MESSAGE_SYNTAXES

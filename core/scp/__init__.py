@@ -23,10 +23,12 @@ from core.errors import Refused
 
 OFFERED: tuple[conformance.Service, ...] = (
     conformance.VERIFICATION,
-    replace(conformance.STORAGE, role=Role.SCP),
-    replace(conformance.FIND, role=Role.SCP),
+    conformance.STORAGE,
+    conformance.FIND,
+    replace(conformance.MOVE, role=Role.SCU),
     conformance.WORKLIST,
     conformance.PROCEDURE_STEP,
+    conformance.COMMITMENT,
 )
 """The part of the conformance table this version answers; the rest of it is not claimed."""
 
