@@ -34,9 +34,11 @@ from core.commands import (
     objects,
     operator,
     papers,
+    printing,
     say,
     sending,
     spelled,
+    tier,
 )
 from core.errors import CoreError, Invalid, place_of
 from core.model import Site
@@ -85,7 +87,7 @@ def _parser() -> OneLine:
     _add_staff(commands)
     _add_site(commands)
     _add_migrate(commands)
-    for room in (devices, importing, objects, sending, jobs, papers, demo):
+    for room in (devices, importing, objects, sending, printing, jobs, papers, demo, tier):
         room.add_to(commands)
     return parser
 

@@ -31,6 +31,10 @@ class Settings:
     site_name: str = "Nuclear medicine"
     database: str = ""  # sqlite in the data folder unless given
     store: str = ""  # a folder in the data folder unless given
+    archive_tier: str = ""  # another disk's folder for what is old; once given, it is moved there by itself
+    online_days: int = 365  # how long objects stay as they came
+    copies: str = ""  # another disk's folder for second copies; once given, they are made by themselves
+    codecs: str = "important: lossless; backup: 10:1"  # which codec for which data
     known_only: bool = False
     allowed_aets: str = ""  # the only AE titles let in, with commas between; all unless given
     any_called_aet: bool = False  # answer callers that call us by another AE title

@@ -13,11 +13,11 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import and_
+from sqlalchemy import and_, exists, or_
 from sqlmodel import col, func, select
 
 from core.archive.stores import QUARANTINE, Store
-from core.model import Image, Quarantined, Receipt
+from core.model import Image, Quarantined, Receipt, TierMove
 from core.records import Work
 
 _PIECE = 1 << 20
@@ -99,9 +99,12 @@ def _receipts_page(work: Work, after: int, at_once: int) -> Page | None:
     rows, last = work.session.exec(select(func.count(), func.max(some.c.id)).select_from(some)).one()
     if not rows:
         return None
-    same_image = and_(
-        col(Image.site) == Receipt.site, col(Image.sop_uid) == Receipt.sop_uid, col(Image.sha256) == Receipt.sha256
-    )
+    moved = exists().where(
+        col(TierMove.site) == Receipt.site, col(TierMove.sop_uid) == Receipt.sop_uid,
+        col(TierMove.sha256) == Receipt.sha256,
+    )  # fmt: skip
+    same_bytes = or_(col(Image.sha256) == Receipt.sha256, moved)  # a move was proven to hold what it left
+    same_image = and_(col(Image.site) == Receipt.site, col(Image.sop_uid) == Receipt.sop_uid, same_bytes)
     same_apart = and_(
         col(Quarantined.site) == Receipt.site, col(Quarantined.sop_uid) == Receipt.sop_uid,
         col(Quarantined.sha256) == Receipt.sha256,

@@ -22,6 +22,7 @@ from core.dicom.codecs.rules import Rule
 from core.dicom.codecs.table import DEFLATE, Codec
 from core.errors import Broken, Refused
 from core.model import Image
+from core.vocabulary import Tier
 
 _META = 132  # where file meta begins, behind preamble and DICM (PS3.10 7.1)
 _SYNTAX, _INSTANCE = 0x00020010, 0x00020003
@@ -195,6 +196,11 @@ def _written(path: str, whole: bytes, syntax: str, codec: str = "", pixel_vr: st
     dataset = _parted(whole)[1]
     content = hashlib.sha256(dataset).hexdigest()
     return Written(path, len(whole), hashlib.sha256(whole).hexdigest(), content, syntax, codec, pixel_vr)
+
+
+def tier_of(path: str) -> Tier:
+    """Return the tier a path of the store is on."""
+    return Tier.ARCHIVE if path.startswith(f"{ARCHIVE}/") else Tier.ONLINE
 
 
 def _online(path: str) -> str:

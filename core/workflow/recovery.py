@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import and_
 from sqlmodel import col, delete, func, select
 
 from core import audit, course
@@ -17,8 +18,9 @@ from core.access import Actor
 from core.archive import keeper as keeping
 from core.archive.keeper import Keeper, Staged
 from core.archive.stores import QUARANTINE
+from core.archive.tiers import tier_of
 from core.errors import Refused
-from core.model import Batch, Exam, Image, Quarantined, Receipt, SentPatient, Series, Study
+from core.model import Batch, Exam, Image, Quarantined, Receipt, SentPatient, Series, Study, TierMove
 from core.records import Work
 from core.workflow import filing
 
@@ -55,7 +57,7 @@ def _bring_back(work: Work, keeper: Keeper, actor: Actor, path: str, known: set[
     if staged is None:
         return
     uid = staged.identity.sop_instance_uid
-    receipt = _receipt(work, uid, staged.sha256)
+    receipt = _receipt(work, uid, staged.sha256) or _receipt_before_moving(work, uid, staged.sha256)
     if receipt is None and _receipt(work, uid) is not None:
         rebuilt.left_out.append({"path": path, "reason": f"another object was acknowledged as {uid}"})
         return
@@ -65,7 +67,7 @@ def _bring_back(work: Work, keeper: Keeper, actor: Actor, path: str, known: set[
     site = receipt.site if receipt else actor.site
     series, batch = keeping.index_rows(work, staged, site), keeping.batch_of(work, staged, site)
     image = keeping.image_row(staged, site, keeper.store.name, path)
-    image.series_id, image.batch_id = series.id or 0, batch.id or 0
+    image.series_id, image.batch_id, image.tier = series.id or 0, batch.id or 0, tier_of(path)
     if receipt:
         image.received_at, image.aet = receipt.at, receipt.aet or image.aet
     work.add(image)
@@ -87,6 +89,14 @@ def _receipt(work: Work, uid: str, sha256: str | None = None) -> Receipt | None:
     found = select(Receipt).where(Receipt.sop_uid == uid, Receipt.status == keeping.STORED)
     if sha256 is not None:
         found = found.where(Receipt.sha256 == sha256)
+    return work.session.exec(found.order_by(col(Receipt.id)).limit(1)).first()
+
+
+def _receipt_before_moving(work: Work, uid: str, sha256: str) -> Receipt | None:
+    """Return the receipt of an object that was written anew when it moved to another tier."""
+    same = and_(col(TierMove.site) == Receipt.site, col(TierMove.sop_uid) == Receipt.sop_uid)
+    found = select(Receipt).join(TierMove, and_(same, col(TierMove.sha256) == Receipt.sha256))
+    found = found.where(Receipt.sop_uid == uid, Receipt.status == keeping.STORED, TierMove.became_sha256 == sha256)
     return work.session.exec(found.order_by(col(Receipt.id)).limit(1)).first()
 
 

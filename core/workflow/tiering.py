@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from pydicom.uid import UID
 from sqlalchemy import and_
 from sqlmodel import col, func, select
 
@@ -21,10 +22,12 @@ from core.archive.tiers import Copied, Tiers, Written
 from core.dicom.codecs import rules
 from core.dicom.codecs.rules import Purpose, Rule
 from core.errors import CoreError, NotFound
-from core.model import BackupCopy, Image, Series, Study, TierMove
+from core.model import BackupCopy, Image, Job, Series, Study, TierMove
 from core.records import Records, Work
 from core.vocabulary import Operation, Tier
+from core.workflow.queue import OPEN, Ticket
 
+KIND = "tier"
 GRACE = timedelta(hours=1)
 _AT_ONCE = 50
 Progress = Callable[[int, int], object]
@@ -61,6 +64,17 @@ class Tiering:
         self._records, self._tiers, self._new_uid = records, tiers, new_uid
         self._rules = rules.read(written)
 
+    def work_off(self, ticket: Ticket) -> None:
+        """Do the run a job asks for; what it leaves, the next one finds."""
+        actor = access.system(KIND, ticket.site)
+        if ticket.payload["what"] == "move":
+            days = timedelta(days=int(ticket.payload["days"]))
+            told = self.move(actor, days, ticket.progress, stop=ticket.cancelled)
+        else:
+            told = self.back_up(actor, ticket.progress, stop=ticket.cancelled)
+        ticket.result.update(objects=told.objects, bytes_before=told.bytes_before, bytes_after=told.bytes_after)
+        ticket.result["faults"] = len(told.faults)
+
     # -- to the archive ----------------------------------------------------------------------------------------------
 
     def move(
@@ -70,10 +84,7 @@ class Tiering:
         """Move what came longer than `older_than` ago, at most `most` objects; `stop` is asked after each group."""
         access.require(actor, Operation.ADMINISTER)
         with self._records.reading() as work:
-            found = select(Image.id).where(
-                Image.site == actor.site, Image.tier == Tier.ONLINE, col(Image.received_at) <= work.now - older_than
-            )
-            ids = _numbers(work, found.order_by(col(Image.received_at), col(Image.id)).limit(most))
+            ids = _numbers(work, _old(actor.site, work.now - older_than).limit(most))
         told = Told()
         for group in _groups(ids, told, progress, stop):
             moved = list(self._each(group, told, self._archived))
@@ -128,9 +139,7 @@ class Tiering:
         """Keep a second copy of every object that has none."""
         access.require(actor, Operation.ADMINISTER)
         with self._records.reading() as work:
-            same = and_(col(BackupCopy.site) == Image.site, col(BackupCopy.sop_uid) == Image.sop_uid)
-            found = select(Image.id).outerjoin(BackupCopy, same).where(Image.site == actor.site)
-            ids = _numbers(work, found.where(col(BackupCopy.id).is_(None)).order_by(col(Image.id)).limit(most))
+            ids = _numbers(work, _uncopied(actor.site).limit(most))
         told = Told()
         for group in _groups(ids, told, progress, stop):
             made = list(self._each(group, told, self._copied))
@@ -232,20 +241,66 @@ def _copy_row(work: Work, image: Image, copied: Copied) -> BackupCopy:
     )  # fmt: skip
 
 
+def queue_run(work: Work, site: str, what: str, days: int) -> bool:
+    """Queue a run (`move` or `copy`) unless one waits or there is nothing to do; tell whether it was queued."""
+    waiting = select(Job.arguments).where(Job.site == site, Job.kind == KIND, col(Job.state).in_(OPEN))
+    if any(one.get("what") == what for one in work.session.exec(waiting)):
+        return False
+    found = _old(site, work.now - timedelta(days=days)) if what == "move" else _uncopied(site)
+    if work.session.exec(found.limit(1)).first() is None:
+        return False
+    work.enqueue(site, KIND, {"what": what, "days": days}, lane=KIND)
+    return True
+
+
+def _old(site: str, before: datetime) -> Any:  # noqa: ANN401 - SQLModel's selects differ in type by their columns
+    found = select(Image.id).where(Image.site == site, Image.tier == Tier.ONLINE, col(Image.received_at) <= before)
+    return found.order_by(col(Image.received_at), col(Image.id))
+
+
+def _uncopied(site: str) -> Any:  # noqa: ANN401 - as above
+    same = and_(col(BackupCopy.site) == Image.site, col(BackupCopy.sop_uid) == Image.sop_uid)
+    found = select(Image.id).outerjoin(BackupCopy, same).where(Image.site == site, col(BackupCopy.id).is_(None))
+    return found.order_by(col(Image.id))
+
+
 # -- what is where ---------------------------------------------------------------------------------------------------
 
 
-def state(work: Work, actor: Actor) -> dict[str, object]:
+@dataclass(frozen=True)
+class Held:
+    """What one tier holds in one transfer syntax."""
+
+    transfer_syntax: str
+    title: str
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class State:
+    """What is where."""
+
+    tiers: dict[str, list[Held]]
+    copies: int
+    lossy_copies: int
+    copied_bytes: int
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as `--json` prints it."""
+        return asdict(self)
+
+
+def state(work: Work, actor: Actor) -> State:
     """Return what each tier holds, by transfer syntax, and the second copies."""
     access.require(actor, Operation.ADMINISTER)
     held = select(Image.tier, Image.transfer_syntax, func.count(), func.coalesce(func.sum(Image.size), 0))
-    rows = work.session.exec(held.where(Image.site == actor.site).group_by(Image.tier, Image.transfer_syntax)).all()
-    tiers: dict[str, list[dict[str, object]]] = {tier.value: [] for tier in Tier}
-    for tier, syntax, objects, size in rows:
-        tiers.setdefault(tier, []).append({"transfer_syntax": syntax, "objects": objects, "bytes": int(size)})
-    copies = select(
-        func.count(), func.coalesce(func.sum(BackupCopy.size), 0),
-        func.coalesce(func.sum(BackupCopy.lossless == False), 0),  # noqa: E712 - a condition of SQL
-    ).where(BackupCopy.site == actor.site)  # fmt: skip
-    count, size, lossy = work.session.exec(copies).one()
-    return {"tiers": tiers, "copies": {"objects": count, "lossy": int(lossy or 0), "bytes": int(size)}}
+    held = held.where(Image.site == actor.site).group_by(col(Image.tier), col(Image.transfer_syntax))
+    tiers: dict[str, list[Held]] = {tier.value: [] for tier in Tier}
+    for tier, syntax, objects, size in work.session.exec(held):
+        tiers.setdefault(tier, []).append(Held(syntax, UID(syntax).name, objects, int(size)))
+    copies = select(BackupCopy.lossless, func.count(), func.coalesce(func.sum(BackupCopy.size), 0))
+    copies = copies.where(BackupCopy.site == actor.site).group_by(col(BackupCopy.lossless))
+    rows = work.session.exec(copies).all()
+    lossy = sum(row[1] for row in rows if not row[0])
+    return State(tiers, sum(row[1] for row in rows), lossy, int(sum(row[2] for row in rows)))
