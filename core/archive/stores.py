@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -66,7 +66,7 @@ class LocalStore:
         self.name = name
         self.root = root
         self._elsewhere = dict(elsewhere or {})
-        self._synced: set[Path] = set()
+        self._synced: set[str] = set()
         (root / _INCOMING).mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
 
     def _home(self, path: str) -> tuple[Path, str]:
@@ -84,32 +84,37 @@ class LocalStore:
 
     def place(self, temporary: Path, path: str) -> None:
         """Link a synced temporary file to its final name and sync every folder that changed."""
-        final, home = self.local(path), self._home(path)[0]
-        changed = self._make_folders(final.parent, home)
-        os.link(temporary, final)
-        for folder in (*changed, final.parent):
+        final = self.local(path)
+        folder = str(final.parent)
+        if folder in self._synced and _linked(temporary, final):
             _sync_folder(folder)
-        self._synced |= {folder for folder in (final.parent, *final.parent.parents) if folder.is_relative_to(home)}
+            return
+        above = [each for each in (final.parent, *final.parent.parents) if each.is_relative_to(self._home(path)[0])]
+        changed = self._make_folders(above)
+        os.link(temporary, final)
+        for each in dict.fromkeys((*changed, folder)):
+            _sync_folder(each)
+        self._synced.update(map(str, above))
 
-    def _make_folders(self, folder: Path, home: Path) -> list[Path]:
+    def _make_folders(self, above: Sequence[Path]) -> list[str]:
         """Make a folder and those above it; return the ones that have, or may have, an entry not yet synced.
 
         A folder made by a call that was cut short looks like any other: each is synced once by every process.
         """
-        if len(self._synced) > _REMEMBERED or not folder.is_dir():
+        if len(self._synced) > _REMEMBERED:
             self._synced.clear()
-        changed: list[Path] = []
-        for each in reversed([folder, *folder.parents]):
-            if each.is_relative_to(home) and each not in self._synced:
+        changed: list[str] = []
+        for each in reversed(above):
+            if str(each) not in self._synced or not each.is_dir():
                 each.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
-                changed.append(each.parent)
+                changed.append(str(each.parent))
         return changed
 
     def local(self, path: str) -> Path:
         """Return the file's place; a path that leads out of the store is ours to be ashamed of."""
         home, rest = self._home(path)
         place = home / rest
-        if not rest or ".." in place.parts or not place.is_relative_to(home):
+        if not rest or rest.startswith("/") or ".." in rest.split("/"):
             raise Broken(f"the path of a stored object leads out of the store {self.name}: run 'photopeakd verify'")
         return place
 
@@ -168,7 +173,16 @@ def _walk(home: Path, under: str, leaving: Collection[str]) -> Iterator[str]:
             yield (Path(folder) / name).relative_to(home).as_posix()
 
 
-def _sync_folder(folder: Path) -> None:
+def _linked(temporary: Path, final: Path) -> bool:
+    """Link a file into a folder that should be there; False when somebody took the folder away."""
+    try:
+        os.link(temporary, final)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -6,12 +6,12 @@ by one query through indexes. What is not plain (a new study, a UID that is take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
-from sqlmodel import SQLModel, col
+from sqlalchemy import Connection, Select, and_, bindparam, func, insert, select, update
+from sqlmodel import col
 
 from core.archive.keeper import rows
 from core.archive.keeper.staged import Staged
@@ -27,13 +27,14 @@ _SPLIT_KEY = (
     col(BatchSeries.site) == bindparam("site"), col(BatchSeries.study_uid) == bindparam("study"),
     col(BatchSeries.identity_key) == bindparam("identity"), col(BatchSeries.series_uid) == bindparam("series"),
 )  # fmt: skip
-_SPLIT_OFF = select(BatchSeries.batch_id).where(*_SPLIT_KEY).scalar_subquery()
+_SPLIT_OFF = select(col(BatchSeries.batch_id)).where(*_SPLIT_KEY).scalar_subquery()
 _FIRST = select(func.min(col(Batch.id))).where(*_KEY).scalar_subquery()
 _SAME_PATIENT = (
     col(SentPatient.site) == bindparam("site"), col(SentPatient.identity_key) == bindparam("identity"),
 )  # fmt: skip
-_PLACE_OF: tuple[Any, ...] = (Study.id, Series.id, Batch.id, Batch.state, Batch.decided_by, Batch.received)
-_PLACE = (
+_TAKEN = select(col(Image.id)).where(col(Image.sop_uid) == bindparam("uid")).scalar_subquery()
+_PLACE_OF: tuple[Any, ...] = (_TAKEN, Study.id, Series.id, Batch.id, Batch.state, Batch.decided_by, Batch.received)
+_PLACE: Select[Any] = (
     select(*_PLACE_OF)
     .select_from(SentPatient)
     .join(Study, and_(col(Study.sent_patient_id) == col(SentPatient.id), col(Study.uid) == bindparam("study")))
@@ -41,7 +42,6 @@ _PLACE = (
     .join(Batch, col(Batch.id) == func.coalesce(_SPLIT_OFF, _FIRST))
     .where(*_SAME_PATIENT)
 )
-_TAKEN = select(col(Image.id)).where(col(Image.site) == bindparam("site"), col(Image.sop_uid) == bindparam("uid"))
 _IMAGE, _RECEIPT, _SERIES = insert(Image), insert(Receipt), insert(Series)
 _GROWN = (
     update(Batch)
@@ -103,25 +103,23 @@ def add_all(work: Work, placed: Sequence[Placed], store: str) -> tuple[list[Grow
 def _place_of(connection: Connection, one: Placed) -> Any:  # noqa: ANN401 - a row of the query above
     """Return study, series if it is there, and batch of an object; None where it needs care."""
     said = one.staged.identity
-    if connection.execute(_TAKEN, {"site": one.site, "uid": said.sop_instance_uid}).first() is not None:
-        return None
     key = {
         "site": one.site, "identity": one.staged.identity_key, "study": said.study_instance_uid,
-        "series": said.series_instance_uid,
+        "series": said.series_instance_uid, "uid": said.sop_instance_uid,
     }  # fmt: skip
-    return connection.execute(_PLACE, key).first()
+    found = connection.execute(_PLACE, key).first()
+    return None if found is None or found[0] is not None else found[1:]
 
 
 def _new_series(connection: Connection, staged: Staged, study_id: int) -> int:
-    made = connection.execute(_SERIES, _columns(rows.series_row(staged, study_id)))
+    made = connection.execute(_SERIES, rows.values(rows.series_row(staged, study_id)))
     key = made.inserted_primary_key
     return int(key[0]) if key else 0
 
 
 def _image(one: Placed, store: str, series_id: int, batch_id: int) -> dict[str, Any]:
-    row = rows.image_row(one.staged, one.site, store, one.path)
-    row.series_id, row.batch_id = series_id, batch_id
-    return _columns(row)
+    values = rows.image_values(one.staged, one.site, store, one.path)
+    return {**rows.BLANK_IMAGE, **values, "series_id": series_id, "batch_id": batch_id}
 
 
 def _receipt(work: Work, image: dict[str, Any]) -> dict[str, Any]:
@@ -131,10 +129,3 @@ def _receipt(work: Work, image: dict[str, Any]) -> dict[str, Any]:
 
 def _growth(work: Work, batch: Grown) -> dict[str, object]:
     return {"batch": batch.batch_id, "more": len(batch.objects), "now": work.now}
-
-
-def _columns(row: SQLModel) -> dict[str, Any]:
-    """Return a row's values by column; one that was never set is left to its default."""
-    said = row.__dict__
-    names: Iterable[str] = row.__table__.columns.keys()  # type: ignore[attr-defined]  # made by SQLAlchemy
-    return {name: said[name] for name in names if name in said and name != "id"}

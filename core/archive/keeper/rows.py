@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 
 from core.archive.keeper.staged import Staged
 from core.dicom import objects
@@ -90,15 +91,37 @@ def _new_batch(work: Work, staged: Staged, site: str) -> Batch:
 
 def image_row(staged: Staged, site: str, store: str, path: str) -> Image:
     """Return an object's row, not yet tied to series and batch."""
+    return Image(**image_values(staged, site, store, path), series_id=0, batch_id=0)
+
+
+def image_values(staged: Staged, site: str, store: str, path: str) -> dict[str, Any]:
+    """Return the values of an object's row, but for series and batch and what has a default."""
     said = staged.identity
-    return Image(
-        site=site, series_id=0, batch_id=0, sop_uid=said.sop_instance_uid, sop_class=said.sop_class_uid,
-        number=said.instance_number, frames=staged.frames, due_frames=staged.due_frames, counted=staged.counted,
-        image_type=_text("\\".join(said.image_type)), transfer_syntax=staged.syntax, store=store, path=path,
-        size=staged.size, sha256=staged.sha256, content_sha256=staged.content_sha256, aet=_text(staged.aet, 16),
-        problems=list(said.problems), received_at=staged.received_at,
-        acquired_at=said.acquired_at.isoformat() if said.acquired_at else "",
-    )  # fmt: skip
+    return {
+        "site": site, "sop_uid": said.sop_instance_uid, "sop_class": said.sop_class_uid,
+        "number": said.instance_number, "frames": staged.frames, "due_frames": staged.due_frames,
+        "counted": staged.counted, "image_type": _text("\\".join(said.image_type)),
+        "transfer_syntax": staged.syntax, "store": store, "path": path, "size": staged.size,
+        "sha256": staged.sha256, "content_sha256": staged.content_sha256, "aet": _text(staged.aet, 16),
+        "problems": list(said.problems), "received_at": staged.received_at,
+        "acquired_at": said.acquired_at.isoformat() if said.acquired_at else "",
+    }  # fmt: skip
+
+
+def values(row: SQLModel) -> dict[str, Any]:
+    """Return a new row's values by column, but for its id and what the database computes."""
+    said = row.__dict__
+    names: list[str] = row.__table__.columns.keys()  # type: ignore[attr-defined]  # made by SQLAlchemy
+    return {name: said[name] for name in names if name in said and name != "id"}
+
+
+BLANK_IMAGE = values(
+    Image(
+        site="", series_id=0, batch_id=0, sop_uid="", sop_class="", transfer_syntax="", sha256="", content_sha256="",
+        received_at=datetime.min.replace(tzinfo=UTC),
+    )
+)  # fmt: skip
+"""What an image row holds where nothing is said."""
 
 
 def quarantined_row(staged: Staged, site: str, store: str, path: str, at: datetime) -> Quarantined:
