@@ -3,14 +3,17 @@
 import random
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 
-from core.errors import PeerFailed
-from core.scu.peer import Peer, Timeouts
+from core.errors import Invalid, PeerFailed
+from core.scu.peer import Object, Peer, Timeouts, tls_context
+from tests.peers.certifying import Authority
+from tests.peers.receiving import storescp
 from tests.peers.wlmscpfs import AET, free_port, wlmscpfs
 from tests.peers.worklist_questions import worklist
 
@@ -61,3 +64,29 @@ def _wait_for(peer: Peer) -> None:
         else:
             return
     peer.echo()
+
+
+@pytest.mark.peer("storescp", "openssl")
+def test_a_node_is_called_by_tls_and_shows_who_it_is(tmp_path: Path) -> None:
+    authority, other = Authority(tmp_path / "ca"), Authority(tmp_path / "other", "other")
+    ours, theirs, port = authority.certify("photopeak"), authority.certify("pacs"), free_port()
+    tls = ("+tls", str(theirs.key), str(theirs.certificate), "+cf", str(authority.certificate))
+    path = Path(str(get_testdata_file("CT_small.dcm")))
+    header = dcmread(path, stop_before_pixels=True)
+    one = Object(header.SOPClassUID, header.SOPInstanceUID, header.file_meta.TransferSyntaxUID, path)
+    with storescp(tmp_path / "out", port, *tls) as out:
+        known = tls_context(str(authority.certificate), str(ours.certificate), str(ours.key))
+        peer = Peer("PACS", "127.0.0.1", port, tls=known)
+        peer.echo()
+        assert [sent.kept for sent in peer.send([one])] == [True]
+        assert len(list(out.iterdir())) == 1
+        stranger = tls_context(str(other.certificate), str(ours.certificate), str(ours.key))
+        with pytest.raises(PeerFailed, match=r"PACS at .* certificate"):
+            list(replace(peer, tls=stranger).send([one]))
+        with pytest.raises(PeerFailed, match="PACS at "):
+            list(replace(peer, tls=None).send([one]))
+
+
+def test_tls_files_that_are_not_there_are_told() -> None:
+    with pytest.raises(Invalid, match="look at tls_ca"):
+        tls_context("/nowhere.pem")
