@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -157,7 +158,7 @@ def test_what_failed_is_listed_and_a_cancel_is_heard_between_objects(listener: L
     ae.add_requested_context(StudyRootQueryRetrieveInformationModelGet)
     ae.add_requested_context(CTImageStorage)
     role = build_role(CTImageStorage, scu_role=False, scp_role=True)
-    heard = [(evt.EVT_C_STORE, lambda _event: 0)]
+    heard: list[Any] = [(evt.EVT_C_STORE, lambda _event: 0)]
     association = ae.associate("127.0.0.1", listener.port, ae_title=AET, ext_neg=[role], evt_handlers=heard)
     keys = Dataset()
     keys.QueryRetrieveLevel = "STUDY"
