@@ -18,6 +18,7 @@ from sqlmodel import col, func, select
 
 from core import access, audit
 from core.access import Actor
+from core.archive import conversions
 from core.archive.tiers import Copied, Tiers, Written
 from core.dicom.codecs import rules
 from core.dicom.codecs.rules import Purpose, Rule
@@ -227,10 +228,24 @@ def _moved(work: Work, image: Image, written: Written, tier: Tier, told: Told) -
             moved_at=work.now,
         )
     )  # fmt: skip
+    _mended_follows(work, row, written)
     row.path, row.size, row.sha256, row.tier = written.path, written.size, written.sha256, tier
     row.content_sha256, row.transfer_syntax = written.content_sha256, written.syntax
     work.session.add(row)
     told.add(image.size, written.size, written.codec)
+
+
+def _mended_follows(work: Work, row: Image, written: Written) -> None:
+    """Let what was mended in an object name its new file too: one of the two it has is the row's."""
+    mended = conversions.of_object(work, row.site, row.sop_uid)
+    if mended is None:
+        return
+    if mended.original_path == row.path:
+        mended.original_path, mended.original_size, mended.original_sha256 = written.path, written.size, written.sha256
+    if mended.standard_path == row.path:
+        mended.standard_path, mended.standard_size, mended.standard_sha256 = written.path, written.size, written.sha256
+        mended.standard_syntax = written.syntax
+    work.session.add(mended)
 
 
 def _copy_row(work: Work, image: Image, copied: Copied) -> BackupCopy:
