@@ -7,6 +7,7 @@ Command and dataset leave in one system call. One operation runs at a time (PS3.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -137,9 +138,12 @@ class Association:
         return self._cancelled_id == message_id
 
     def _is_something_there(self) -> bool:
-        piece = next(self._fragments, None)
+        try:
+            piece = next(self._fragments, None)
+        except Malformed as error:
+            self._link.refuse_bytes(error)
         if piece is not None:
-            self._fragments = _again(piece, self._fragments)
+            self._fragments = itertools.chain([piece], self._fragments)
             return True
         return self._link.waiting()
 
@@ -361,13 +365,6 @@ class Association:
         """Break off at once."""
         self._link.abort()
         self._link.line.close()
-
-
-def _again(
-    first: tuple[int, int, memoryview], rest: Iterator[tuple[int, int, memoryview]]
-) -> Iterator[tuple[int, int, memoryview]]:
-    yield first
-    yield from rest
 
 
 def connect(

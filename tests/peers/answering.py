@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydicom import Dataset
 
@@ -32,9 +30,8 @@ class Shelf:
     reported: list[tuple[int, Dataset]] = field(default_factory=list)
     asked: list[tuple[str, Dataset]] = field(default_factory=list)
     full: bool = False
-    retrieve: Any = None
-    """The loop of a C-GET or C-MOVE, where a test has one."""
-    goes_on: threading.Event = field(default_factory=threading.Event)
+    retrieve: Callable[[Dataset, Retrieving], Retrieved] = lambda _keys, _retrieving: Retrieved(0)
+    """The loop of a C-GET or C-MOVE."""
 
     def services(self) -> Services:
         return Services(
@@ -65,12 +62,10 @@ class Shelf:
             self.queries_closed += 1
 
     def _get(self, caller: Caller, keys: Dataset, model: Model, retrieving: Retrieving) -> Retrieved:
-        answer: Retrieved = self.retrieve(keys, retrieving)
-        return answer
+        return self.retrieve(keys, retrieving)
 
     def _move(self, caller: Caller, keys: Dataset, model: Model, to: str, retrieving: Retrieving) -> Retrieved:
-        answer: Retrieved = self.retrieve(keys, retrieving)
-        return answer
+        return self.retrieve(keys, retrieving)
 
 
 class Keeping:
