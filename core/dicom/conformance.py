@@ -164,7 +164,9 @@ FIND = Service(
     Role.BOTH,
     _classes("1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.1.2.2.1"),
     MESSAGE_SYNTAXES,
-    "registered devices",
+    "registered devices; keys above the level are matched without negotiation (relational), a person's name whatever "
+    "its case and by any of its groups, dates and times each by itself; an attribute we do not hold matches all and comes "
+    "back empty; Retrieve AE Title always, Instance Availability, Timezone Offset and the counts where asked for",
 )
 MOVE = Service(
     "Retrieve by C-MOVE",
@@ -172,7 +174,8 @@ MOVE = Service(
     Role.BOTH,
     _classes("1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.2.2"),
     MESSAGE_SYNTAXES,
-    "registered devices, to registered devices",
+    "registered devices, to registered devices of their site; by the unique keys of the level, lists of UIDs; objects "
+    "leave as they are kept, or rewritten without loss where the receiver does not take that",
 )
 GET = Service(
     "Retrieve by C-GET",
@@ -180,7 +183,7 @@ GET = Service(
     Role.BOTH,
     _classes("1.2.840.10008.5.1.4.1.2.1.3", "1.2.840.10008.5.1.4.1.2.2.3"),
     MESSAGE_SYNTAXES,
-    "registered devices",
+    "registered devices; as C-MOVE",
 )
 WORKLIST = Service(
     "Modality Worklist",
