@@ -165,8 +165,8 @@ FIND = Service(
     _classes("1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.1.2.2.1"),
     MESSAGE_SYNTAXES,
     "registered devices; keys above the level are matched without negotiation (relational), a person's name whatever "
-    "its case and by any of its groups, dates and times each by itself; an attribute we do not hold matches all and comes "
-    "back empty; Retrieve AE Title always, Instance Availability, Timezone Offset and the counts where asked for",
+    "its case and by any of its groups, dates and times each by itself; an attribute we do not hold matches all and "
+    "comes back empty; Retrieve AE Title always, Instance Availability, Timezone Offset and the counts where asked for",
 )
 MOVE = Service(
     "Retrieve by C-MOVE",
