@@ -13,8 +13,8 @@ PYTHONS ?= python3 python3.13 python3.12 python3.11
 FITTING := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 # Peers: the programs of others that tests talk to, and the Debian packages that bring them.
-PEER_PROGRAMS := openssl storescu findscu wlmscpfs dciodvfy Orthanc tmux ssh psql pdftotext node npm
-PEER_PACKAGES := openssl dcmtk dicom3tools orthanc tmux openssh-client postgresql poppler-utils nodejs npm
+PEER_PROGRAMS := openssl storescu gdcmconv findscu wlmscpfs dciodvfy Orthanc tmux ssh psql pdftotext node npm
+PEER_PACKAGES := openssl dcmtk libgdcm-tools dicom3tools orthanc tmux openssh-client postgresql poppler-utils nodejs npm
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 help:
