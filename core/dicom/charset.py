@@ -244,28 +244,28 @@ _SUSPECTS: tuple[tuple[Charset, str, likelihood.Model, float], ...] = (
     (UTF8, "utf-8", likelihood.any_language, 0.2),
     (("GB18030",), "gb18030", likelihood.chinese, 0.45),
     (("ISO_IR 100",), "latin-1", likelihood.western, 0.25),
-    (("BIG5",), "cp950", likelihood.traditional, 0.04),
-    (("EUC-KR",), "cp949", likelihood.korean, 0.03),
-    (("SHIFT_JIS",), "cp932", likelihood.japanese, 0.02),
-    (("EUC-JP",), "euc_jp", likelihood.japanese, 0.009),
-    (("ISO_IR 144",), "iso8859_5", likelihood.cyrillic, 0.001),
+    (("BIG5",), "cp950", likelihood.traditional, 0.008),
+    (("EUC-KR",), "euc_kr", likelihood.korean, 0.004),
+    (("SHIFT_JIS",), "cp932", likelihood.japanese, 0.005),
+    (("ISO_IR 144",), "iso8859_5", likelihood.cyrillic, 2e-5),
 )
 """Charset, its codec, the language it is written for, and how often a department in China meets it."""
 
 _CUT_FROM = 15  # bytes; shorter values were not cut off by a device's fixed fields
-_CUT = math.log(50)
+_CUT = math.log(1000)
+_CUT_SHORT = frozenset({"unexpected end of data", "incomplete multibyte sequence"})
 _LABELLED = math.log(1000)
 
 
 def _whole(raw: bytes, codec: str) -> tuple[str | None, float]:
-    """Decode strictly, or all but the half of a character a device cut off at the end; tells what that costs."""
+    """Decode strictly, or all but the part of a character a device cut off at the end; tells what that costs."""
+    value = raw.rstrip(b" \0")
     try:
-        return raw.decode(codec), 0.0
+        return value.decode(codec), 0.0
     except UnicodeDecodeError as error:
-        stripped = raw.rstrip(b" \0")
-        if len(stripped) < _CUT_FROM or error.start < len(stripped) - 3:
+        if len(value) < _CUT_FROM or error.reason not in _CUT_SHORT or value[error.start - 1] < 0x80:  # noqa: PLR2004
             return None, 0.0
-        return raw[: error.start].decode(codec), _CUT
+        return value[: error.start].decode(codec), _CUT
 
 
 def _agrees(declared: Charset, charset: Charset) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from core.naming.readings import COMMON_SURNAMES, COMPOUND_SURNAMES, is_ideographic
 
-PARTS = re.compile(r"[\^=\s\\,.()·\-_/:;]+")
+PARTS = re.compile(r"[\^= \t\r\n\f\\,.()\-_/:;]+")
 """What divides a name or description into parts that are judged one by one."""
 
 Model = Callable[[str, bool], float]
@@ -73,11 +73,11 @@ _JAPANESE = frozenset(
 )
 _KOREAN_SURNAMES = frozenset(
     "김이박최정강조윤장임한오서신권황안송류전홍고문양손배백허유남심노하곽성차주우구나민진지엄채원천방공현함변염여추도소석선설마길연위표명기반왕금옥육인"
-    "맹제모탁국어은편용"
+    "맹제모탁국어은편용봉"
 )
 _KOREAN_GIVEN = frozenset(
     "민수지영현우진서준하윤은주희성정미경혜숙자순호철상재동훈건태석용기원도연예유나라아린채시율빈찬규종형환남선애옥춘길복만창근섭열욱혁범익권필한승이"
-    "인일중광병봉덕말분금화향보람슬비솔다솜가온별새봄세주안란례임양신국식문학행운교강구관대두무배백삼석설소송심언여오완왕요웅월위은의장전점정제조천초"
+    "명인일중광병봉덕말분금화향보람슬비솔다솜가온별새봄세주안란례임양신국식문학행운교강구관대두무배백삼석설소송심언여오완왕요웅월위은의장전점정제조천초"
 )
 _KOREAN_WRITTEN = frozenset(
     "의는을를이가에서로과와도만검사뼈스캔전신심장갑상선간폐뇌부위영조방성동원소투여후지연정견환자이름남여병과학핵실수술치료결판독골밀도좌우흉복두경관절척추양전자단층촬"
@@ -117,9 +117,9 @@ def _western_part(part: str, name: bool) -> float:  # noqa: FBT001 - as above
 def _western_sign(sign: str, before: str, name: bool) -> float:  # noqa: FBT001, PLR0911 - a table of cases
     if sign.isascii():
         return 0.033 if sign.isalpha() else 0.01 if sign.isdigit() else 0.003
+    if ord(sign) < 0xA0 or (ord(sign) > 0x17F and sign not in "ȘșȚț"):  # noqa: PLR2004 - controls, and what is seldom
+        return 1e-9
     if not sign.isalpha():
-        if ord(sign) < 0xA0:  # noqa: PLR2004 - controls
-            return 1e-9
         return 1e-6 if name else _SYMBOLS.get(sign, 1e-5)
     if sign.isupper():
         first = 1e-3 if not before or (before.isascii() and before.isupper()) else 2e-5
@@ -176,14 +176,15 @@ def traditional(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
 
 def japanese(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
     """Japanese: kanji of names, kana."""
-    sign = _by(_JAPANESE, 0.7, 1e-5, kana=2e-3)
+    half_width = all("｡" <= sign <= "ﾟ" for sign in text if not sign.isascii())
+    sign = _by(_JAPANESE, 0.7, 1e-5, kana=1e-2 if half_width else 2e-3, half_width=half_width)
     return _east_asian(text, name, sign, sign)
 
 
 def korean(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
     """Korean: hangul of names or of descriptions."""
     if name:
-        return _east_asian(text, name, _by(_KOREAN_SURNAMES, 0.98, 1e-5), _by(_KOREAN_GIVEN, 0.9, 3e-5))
+        return _east_asian(text, name, _by(_KOREAN_SURNAMES, 0.98, 1e-7), _by(_KOREAN_GIVEN, 0.9, 1e-5))
     written = _by(_KOREAN_WRITTEN, 0.6, 1.5e-4)
     return _east_asian(text, name, written, written)
 
@@ -194,23 +195,44 @@ def cyrillic(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
     total = 0.0
     for part in _parts(text):
         orderly = part[1:].islower() or part.isupper()
-        inside = all("Ѐ" <= sign <= "ӿ" for sign in part)
-        total += len(part) * math.log(1 / 33) if orderly and inside else len(part) * math.log(1e-4)
+        inside = all("А" <= sign <= "я" or sign in "ЁёІіЇїЄє" for sign in part)
+        total += len(part) * math.log(1 / 33) if orderly and inside else len(part) * _RARE
     return total
+
+
+def other_script(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
+    """Greek, Arabic, Hebrew, Thai and the like: all of a text in one script, which is seldom met."""
+    del name
+    beyond = [part for part in _parts(text) if not part.isascii()]
+    signs = [sign for part in beyond for sign in part]
+    scripts = {unicodedata.name(sign, "?").split()[0] for sign in signs}
+    one = len(scripts) == 1 and not scripts & {"LATIN", "CYRILLIC"} and all(map(_is_letter, signs))
+    return math.log(5e-4) + len(signs) * (math.log(1 / 100) if one else _RARE)
+
+
+def _is_letter(sign: str) -> bool:
+    return sign.isalpha() or unicodedata.category(sign).startswith("M")
+
+
+_LANGUAGES: tuple[Model, ...] = (western, chinese, traditional, japanese, korean, cyrillic, other_script)
 
 
 def any_language(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
     """Whatever it is; for charsets that hold every script."""
-    return max(model(text, name) for model in (western, chinese, traditional, japanese, korean, cyrillic))
+    return max(model(text, name) for model in _LANGUAGES)
 
 
-def _by(known: frozenset[str], share: float, other: float, kana: float = 1e-6) -> Callable[[str], float]:
+def _by(
+    known: frozenset[str], share: float, other: float, *, kana: float = 1e-6, half_width: bool = False
+) -> Callable[[str], float]:
     """Probability of a sign: one of those known, another of the script, or a kana."""
 
     def probability(sign: str) -> float:
         if sign in known:
             return share / len(known)
-        if "぀" <= sign <= "ヿ" or "｡" <= sign <= "ﾟ":
+        if "｡" <= sign <= "ﾟ":
+            return kana if half_width else 1e-8
+        if "぀" <= sign <= "ヿ":
             return kana
         return other if is_ideographic(sign) else 1e-8
 
@@ -219,7 +241,7 @@ def _by(known: frozenset[str], share: float, other: float, kana: float = 1e-6) -
 
 def _east_asian(text: str, name: bool, first: Callable[[str], float], rest: Callable[[str], float]) -> float:  # noqa: FBT001
     """A text of ideographs or hangul; the first of a name is its surname, and letters hardly ever touch it."""
-    return sum(
+    return _mixed(text, name) + sum(
         _touching(part, name) + sum(_signs(part, first if at == 0 else rest, rest)) for at, part in _numbered(text)
     )
 
@@ -233,7 +255,7 @@ def _numbered(text: str) -> Iterator[tuple[int, str]]:
 def _signs(part: str, first: Callable[[str], float], rest: Callable[[str], float]) -> Iterator[float]:
     begun = False
     for sign in part:
-        if sign.isascii():
+        if sign.isascii() or sign in "·•":
             yield math.log(0.02)
         elif unicodedata.category(sign) in {"Cc", "Co", "Cn"}:
             yield _IMPOSSIBLE
@@ -246,8 +268,16 @@ def _signs(part: str, first: Callable[[str], float], rest: Callable[[str], float
 
 def _touching(part: str, name: bool) -> float:  # noqa: FBT001 - as Model says
     """Letters or digits beside an ideograph: Latin-1 taken for GBK, whose second byte swallowed a letter."""
-    touches = len(re.findall(r"(?<=[A-Za-z0-9])[^\x00-\x7f]|[^\x00-\x7f](?=[A-Za-z0-9])", part))
-    return touches * math.log(1e-4 if name else 0.1)
+    letters = len(re.findall(r"(?<=[A-Za-z])[^\x00-\x7f]|[^\x00-\x7f](?=[A-Za-z])", part))
+    digits = len(re.findall(r"(?<=[0-9])[^\x00-\x7f]|[^\x00-\x7f](?=[0-9])", part))
+    return letters * math.log(1e-7 if name else 0.05) + digits * math.log(1e-3 if name else 0.2)
+
+
+def _mixed(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
+    """Words of letters beside ideographs in one group of a name: each group is written in one script (PS3.5 6.2.1)."""
+    groups = text.split("=") if name else []
+    mixed = [group for group in groups if not group.isascii() and re.search(r"(?<![^\x00-\x7f])[A-Za-z]{2}", group)]
+    return len(mixed) * math.log(1e-4)
 
 
 def _parts(text: str) -> list[str]:
