@@ -13,8 +13,9 @@ PYTHONS ?= python3 python3.13 python3.12 python3.11
 FITTING := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 # Peers: the programs of others that tests talk to, and the Debian packages that bring them.
-PEER_PROGRAMS := openssl storescu gdcmconv findscu wlmscpfs dciodvfy Orthanc tmux ssh psql pdftotext node npm
-PEER_PACKAGES := openssl dcmtk libgdcm-tools dicom3tools orthanc tmux openssh-client postgresql poppler-utils nodejs npm
+ORTHANC_DICOMWEB := /usr/share/orthanc/plugins/libOrthancDicomWeb.so
+PEER_PROGRAMS := openssl storescu gdcmconv findscu wlmscpfs dciodvfy Orthanc $(ORTHANC_DICOMWEB) tmux ssh psql pdftotext node npm
+PEER_PACKAGES := openssl dcmtk libgdcm-tools dicom3tools orthanc orthanc-dicomweb tmux openssh-client postgresql poppler-utils nodejs npm
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 help:
@@ -76,7 +77,7 @@ lock:
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 
 test-peers:
-	@missing=; for program in $(PEER_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=; for program in $(PEER_PROGRAMS); do command -v $$program >/dev/null || test -e $$program || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then \
 		echo "Installing the peers that are absent:$$missing"; \
 		if ! command -v apt-get >/dev/null; then echo 'Without apt-get, install them by hand.' >&2; exit 1; fi; \

@@ -206,7 +206,12 @@ COMMITMENT = Service(
     "of every object read again",
 )
 PRINTING = Service(
-    "Basic Grayscale Print Management", "PS3.4 H", Role.SCU, _classes("1.2.840.10008.5.1.1.9"), MESSAGE_SYNTAXES
+    "Basic Grayscale Print Management",
+    "PS3.4 H",
+    Role.SCU,
+    _classes("1.2.840.10008.5.1.1.9", "1.2.840.10008.5.1.1.23"),
+    MESSAGE_SYNTAXES[:2],
+    "8 and 12 bits; film box and STANDARD layouts; a Presentation LUT where the printer takes one",
 )
 
 SERVICES: tuple[Service, ...] = (

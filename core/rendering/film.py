@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 from PIL import ImageDraw, ImageFont
 
-_PART_OF_HEIGHT = 28  # a line of letters is this part of an image's height
-_SMALLEST, _LARGEST = 12, 72
-_LINE = 1.25
-_LETTERS_ACROSS = 34  # a narrow image has smaller letters, so that a name and its number fit into its width
+_PART_OF_HEIGHT = 40  # a line of letters is this part of an image's height
+_PART_OF_WIDTH = 34  # a narrow image has smaller letters, so that some sixty fit into its width
+_SMALLEST, _LARGEST = 12, 48
+_LINE = 1.3
 
 
 class Caption:
@@ -28,12 +28,13 @@ class Caption:
 
     def height(self, size: tuple[int, int], lines: int) -> int:
         """How much of an image's height the lines take."""
-        return round(self._letters(size) * _LINE) * lines if lines else 0
+        letters = self._letters(size)
+        return round(letters * _LINE) * lines + letters // 2 if lines else 0
 
     def drawn(self, size: tuple[int, int], lines: Sequence[str], bits: int) -> NDArray[np.uint16]:
         """Return the strip of an image `size` high and wide that holds the lines, bright on dark."""
         letters, step = self._letters(size), round(self._letters(size) * _LINE)
-        strip = Pictures.new("L", (size[1], step * len(lines)))
+        strip = Pictures.new("L", (size[1], self.height(size, len(lines))))
         pen = ImageDraw.Draw(strip)
         for number, line in enumerate(lines):
             pen.text((letters // 3, number * step), self._cut(line, size), font=self._font(letters), fill=255)
@@ -50,7 +51,7 @@ class Caption:
 
     @staticmethod
     def _letters(size: tuple[int, int]) -> int:
-        return min(max(min(size[0] // _PART_OF_HEIGHT, 2 * size[1] // _LETTERS_ACROSS), _SMALLEST), _LARGEST)
+        return min(max(min(size[0] // _PART_OF_HEIGHT, size[1] // _PART_OF_WIDTH), _SMALLEST), _LARGEST)
 
     def _font(self, letters: int) -> ImageFont.FreeTypeFont:
         if letters not in self._fonts:

@@ -30,6 +30,7 @@ OFFERED: tuple[conformance.Service, ...] = (
     conformance.WORKLIST,
     conformance.PROCEDURE_STEP,
     conformance.COMMITMENT,
+    conformance.PRINTING,
 )
 """The part of the conformance table this version answers; the rest of it is not claimed."""
 
