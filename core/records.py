@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, insert, text
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, insert, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import Executable
 from sqlmodel import Session, col, func, select
 
 from core.errors import Broken
@@ -36,26 +39,102 @@ _STATEMENTS = 512  # kept prepared by each connection
 _GATHER_SECONDS = 0.03  # news of one burst are heard at once
 _WRITERS_QUEUE = 7_077_001  # PostgreSQL advisory lock: writers of all processes stand in one queue
 
-_NEWS = insert(Event)
+
+class Prepared:
+    """A statement prepared once and run by the driver itself, in the transaction that is open.
+
+    SQLAlchemy writes it and converts its values; what it does around each execution costs more than SQLite needs to
+    carry it out. For what is done with every object that arrives, and for nothing else.
+    """
+
+    def __init__(self, statement: Executable, columns: Sequence[str] | None = None) -> None:
+        """Prepare a statement; an insert names its `columns`."""
+        self._statement, self._columns = statement, columns
+        self._written: dict[str, _Written] = {}
+
+    def run(self, connection: Connection, *rows: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a DB-API cursor
+        """Run it with each of `rows`, and return the driver's cursor."""
+        dialect = connection.dialect
+        written = self._written.get(dialect.name) or self._write(dialect)
+        said = [written.values(row) for row in rows]
+        cursor = connection.connection.cursor()
+        try:
+            if len(said) == 1:
+                cursor.execute(written.sql, said[0])
+            else:
+                cursor.executemany(written.sql, said)
+        except dialect.loaded_dbapi.Error as error:
+            raise DBAPIError(written.sql, None, error, hide_parameters=True) from error
+        return cursor
+
+    def _write(self, dialect: Dialect) -> _Written:
+        statement: Any = self._statement
+        compiled = statement.compile(dialect=dialect, column_keys=self._columns)
+        return self._written.setdefault(dialect.name, _Written(compiled, dialect))
+
+
+class _Written:
+    """A statement as one dialect says it, and what its values are before the driver takes them."""
+
+    def __init__(self, compiled: SQLCompiler, dialect: Dialect) -> None:
+        self.sql = str(compiled)
+        self._names = compiled.positiontup
+        self._constant: dict[str, Any] = {}
+        self._converted: dict[str, Callable[[Any], Any]] = {}
+        for name, bound in compiled.binds.items():
+            if bound.value is not None:
+                self._constant[name] = bound.value
+            convert = bound.type.dialect_impl(dialect).bind_processor(dialect)
+            if convert is not None:
+                self._converted[name] = convert
+
+    def values(self, row: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the driver takes
+        said = {**self._constant, **row}
+        for name, convert in self._converted.items():
+            said[name] = convert(said[name])
+        return said if self._names is None else [said[name] for name in self._names]
+
+
+_NEWS = Prepared(insert(Event), ("site", "at", "kind", "subject", "data"))
 
 
 class Work:
     """One unit of work: a session, the moment it happens at, and the news it will tell."""
 
-    def __init__(self, session: Session, now: datetime, new_uid: Callable[[], str], written: int = 0) -> None:
-        self.session = session
+    def __init__(self, bind: Engine | Connection, now: datetime, new_uid: Callable[[], str], written: int = 0) -> None:
+        self._bind = bind
         self.now = now
         self.new_uid = new_uid
         self.arrival = False
         """Whether this work only adds objects as they arrive; nothing a decision was made from is another after it."""
         self._written = written
 
+    @cached_property
+    def session(self) -> Session:
+        """The session, opened once it is asked for: what is written in bulk needs none."""
+        return Session(self._bind, expire_on_commit=False)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection this work is done on; rows still waiting in the session are not written by asking for it."""
+        return self._bind if isinstance(self._bind, Connection) else self.session.connection()
+
+    def end(self, *, kept: bool) -> None:
+        """Let go of the session, if there is one; with `kept` what waits in it is written first."""
+        if "session" not in self.__dict__:
+            return
+        try:
+            if kept:
+                self.session.flush()
+        finally:
+            self.session.close()
+
     def edition(self) -> tuple[int, object]:
         """Return what differs once anything but arrivals was written, by this process or another.
 
         PostgreSQL has nothing to tell arrivals of another process by, so there it always differs.
         """
-        connection = self.session.connection()
+        connection = self.connection
         sqlite = connection.dialect.name == "sqlite"
         ask = "PRAGMA data_version" if sqlite else "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
         return self._written, connection.exec_driver_sql(ask).scalar()
@@ -69,7 +148,7 @@ class Work:
     def tell(self, site: str, kind: str, subject: str, **data: object) -> None:
         """Write news into the outbox: numbers and states, never a name."""
         news = {"site": site, "at": self.now, "kind": kind, "subject": subject, "data": data}
-        self.session.connection().execute(_NEWS, news)
+        _NEWS.run(self.connection, news)
 
     def enqueue(
         self, site: str, kind: str, payload: dict[str, object], *, lane: str = "", asked_by: str = "",
@@ -106,12 +185,16 @@ class Records:
     @contextmanager
     def writing(self) -> Iterator[Work]:
         """Open a unit of work that commits when left, or rolls back when it raises."""
-        with self._turn, Session(self._writer, expire_on_commit=False) as session:
+        with self._turn, self._writer.connect() as connection, connection.begin():
             if self._engine.dialect.name == "postgresql":
-                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_QUEUE})
-            work = Work(session, self._clock(), self._new_uid, self._written)
-            yield work
-            session.commit()
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_QUEUE})
+            work = Work(connection, self._clock(), self._new_uid, self._written)
+            try:
+                yield work
+            except BaseException:
+                work.end(kept=False)
+                raise
+            work.end(kept=True)
             self._written += not work.arrival
         with self._news:
             self._told += 1
@@ -120,8 +203,9 @@ class Records:
     @contextmanager
     def reading(self) -> Iterator[Work]:
         """Open a unit of work on one consistent view that changes nothing."""
-        with Session(self._engine, expire_on_commit=False) as session:
-            yield Work(session, self._clock(), self._new_uid)
+        work = Work(self._engine, self._clock(), self._new_uid)
+        with work.session as session:
+            yield work
             session.expunge_all()  # rows keep what was read; a rollback would empty them
 
     def wait_for_news(self, seconds: float) -> None:

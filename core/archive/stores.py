@@ -25,6 +25,7 @@ ORIGINALS, STANDARD = "originals", "standard"
 """Files that became objects as they came, and standard copies of objects that are kept as they came."""
 _APART = frozenset({QUARANTINE, COPIES, ORIGINALS, STANDARD})
 _INCOMING = ".incoming"
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _REMEMBERED = 20_000
 
@@ -76,10 +77,12 @@ class LocalStore:
 
     def incoming(self, near: str = "") -> tuple[BinaryIO, Path]:
         """Open a new temporary file on the disk of the final names; what was written can be mapped and read."""
-        folder = self._home(near)[0] / _INCOMING
-        folder.mkdir(exist_ok=True, mode=_PRIVATE_FOLDER)  # another disk that is not there is not made
-        path = folder / secrets.token_hex(12)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+        path = self._home(near)[0] / _INCOMING / secrets.token_hex(12)
+        try:
+            descriptor = os.open(path, _NEW, _PRIVATE_FILE)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True, mode=_PRIVATE_FOLDER)  # another disk that is not there is not made
+            descriptor = os.open(path, _NEW, _PRIVATE_FILE)
         return os.fdopen(descriptor, "wb"), path
 
     def place(self, temporary: Path, path: str) -> None:

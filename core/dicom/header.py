@@ -47,15 +47,18 @@ def _tags(*keywords: str) -> frozenset[int]:
     return frozenset(map(tag_of, keywords))
 
 
-OF_THE_OBJECT = _tags("SOPInstanceUID", "InstanceNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime")
-"""What differs from object to object of one series."""
+OF_ITS_OWN = _tags(
+    "SOPInstanceUID", "InstanceNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime",
+    "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime",
+)  # fmt: skip
+"""What differs between the objects and the series of one study."""
 
-OF_THE_SERIES = _tags(
-    "SpecificCharacterSet", "ImageType", "SOPClassUID", "StudyDate", "SeriesDate", "StudyTime", "SeriesTime",
+SHARED = _tags(
+    "SpecificCharacterSet", "ImageType", "SOPClassUID", "StudyDate", "StudyTime",
     "AccessionNumber", "Modality", "ConversionType", "Manufacturer", "ReferringPhysicianName", "StationName",
-    "StudyDescription", "SeriesDescription", "ManufacturerModelName", "PatientName", "PatientID", "IssuerOfPatientID",
+    "StudyDescription", "ManufacturerModelName", "PatientName", "PatientID", "IssuerOfPatientID",
     "PatientBirthDate", "PatientSex", "BodyPartExamined", "DeviceSerialNumber", "StudyInstanceUID",
-    "SeriesInstanceUID", "StudyID", "SeriesNumber", "SamplesPerPixel", "NumberOfFrames", "FrameIncrementPointer",
+    "StudyID", "SamplesPerPixel", "NumberOfFrames", "FrameIncrementPointer",
     "Rows", "Columns", "BitsAllocated", "EnergyWindowVector", "NumberOfEnergyWindows", "DetectorVector",
     "NumberOfDetectors", "PhaseVector", "NumberOfPhases", "PhaseInformationSequence", "NumberOfFramesInPhase",
     "RotationVector", "NumberOfRotations", "RotationInformationSequence", "NumberOfFramesInRotation",
@@ -63,11 +66,11 @@ OF_THE_SERIES = _tags(
     "AngularViewVector", "TimeSliceVector", "NumberOfTimeSlices", "SeriesType", "ScheduledProcedureStepID",
     "PerformedStationAETitle", "RequestAttributesSequence", "RequestedProcedureID",
 )  # fmt: skip
-"""What mostly is the same in all objects of a series, and what their frames are counted by."""
+"""What mostly is the same in alike objects of a study, and what their frames are counted by."""
 
 PIXELS = _tags("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 _PIXEL_DATA = tag_of("PixelData")
-_WANTED = OF_THE_OBJECT | OF_THE_SERIES | PIXELS
+_WANTED = OF_ITS_OWN | SHARED | PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ def _past_item(data: Bytes, at: int, end: int, *, explicit: bool, depth: int) ->
 
 def shared_part(found: Found) -> tuple[object, ...]:
     """Return all that was found but what is the object's own, to be looked up by."""
-    elements = tuple((tag, said) for tag, said in found.elements.items() if tag not in OF_THE_OBJECT)
+    elements = tuple((tag, said) for tag, said in found.elements.items() if tag not in OF_ITS_OWN)
     return elements, tuple(found.sequences.items()), tuple(found.pixels.items())
 
 

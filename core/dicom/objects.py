@@ -133,16 +133,20 @@ def identity_of(dataset: Dataset) -> SentIdentity:
     )
 
 
-def in_series(shared: SentIdentity, dataset: Dataset) -> SentIdentity | None:
-    """Say of one more object of a series what `dataset` says of it alone, and what is `shared` with one read before.
+def alike(shared: SentIdentity, dataset: Dataset) -> SentIdentity | None:
+    """Say of one more object of a study what `dataset` says of it alone, and what is `shared` with one read before.
 
-    `dataset` holds the SOP Instance UID, the instance number and the time of acquisition, all else being equal. None
+    `dataset` holds what says object and series, and the times of acquisition and series, all else being equal. None
     where something is wrong with either object: then it is read whole.
     """
     reader = _Reader(dataset, shared.charset)
     mine = replace(
         shared,
+        series_instance_uid=reader.uid("SeriesInstanceUID"),
         sop_instance_uid=reader.uid("SOPInstanceUID"),
+        series_at=reader.moment("SeriesDate", "SeriesTime"),
+        series_description=reader.text("SeriesDescription"),
+        series_number=reader.parsed("SeriesNumber", _as_int),
         acquired_at=_acquired_at(reader),
         instance_number=reader.parsed("InstanceNumber", _as_int),
     )

@@ -13,17 +13,18 @@ from core.access import Actor, ActorKind
 from core.dicom.charset import charset_of, is_known
 from core.errors import Invalid, NotFound
 from core.model import Device, Heard, Site
-from core.records import Work
+from core.model.columns import UtcTime
+from core.records import Prepared, Work
 from core.settings import AE_TITLE
 from core.vocabulary import Operation
 
 _LARGEST_PORT = 65535
-_HEARD_AGAIN = (
+_HEARD_AGAIN = Prepared(
     update(Heard)
     .where(col(Heard.aet) == bindparam("who"))
     .values(
         host=func.coalesce(func.nullif(bindparam("host"), ""), col(Heard.host)), service=bindparam("service"),
-        at=bindparam("now"), objects=col(Heard.objects) + bindparam("more"),
+        at=bindparam("now", type_=UtcTime()), objects=col(Heard.objects) + bindparam("more"),
     )
 )  # fmt: skip
 
@@ -116,7 +117,7 @@ def shape(row: Device, heard_at: Mapping[str, datetime | None] | None = None) ->
 def heard(work: Work, aet: str, site: str, host: str, service: str, *, objects: int = 0) -> None:
     """Note that an AE title, registered or not, was heard."""
     said = {"who": aet, "host": host, "service": service, "now": work.now, "more": objects}
-    if not work.session.connection().execute(_HEARD_AGAIN, said).rowcount:
+    if not _HEARD_AGAIN.run(work.connection, said).rowcount:
         work.session.add(Heard(aet=aet, site=site, host=host, service=service, at=work.now, objects=objects))
 
 

@@ -16,7 +16,8 @@ from sqlmodel import col
 from core.archive.keeper import rows
 from core.archive.keeper.staged import Staged
 from core.model import Batch, BatchSeries, Image, Receipt, SentPatient, Series, Study
-from core.records import Work
+from core.model.columns import UtcTime
+from core.records import Prepared, Work
 
 _STORED = 0x0000
 _KEY = (
@@ -42,11 +43,15 @@ _PLACE: Select[Any] = (
     .join(Batch, col(Batch.id) == func.coalesce(_SPLIT_OFF, _FIRST))
     .where(*_SAME_PATIENT)
 )
-_IMAGE, _RECEIPT, _SERIES = insert(Image), insert(Receipt), insert(Series)
-_GROWN = (
+_FIND = Prepared(_PLACE)
+_IMAGE = Prepared(insert(Image), list(rows.BLANK_IMAGE))
+_RECEIPT_OF = ("site", "sop_uid", "content_sha256", "sha256", "size", "store", "path", "aet")
+_RECEIPT = Prepared(insert(Receipt), [*_RECEIPT_OF, "status", "at"])
+_SERIES = insert(Series)
+_GROWN = Prepared(
     update(Batch)
     .where(col(Batch.id) == bindparam("batch"))
-    .values(received=col(Batch.received) + bindparam("more"), last_at=bindparam("now"))
+    .values(received=col(Batch.received) + bindparam("more"), last_at=bindparam("now", type_=UtcTime()))
 )
 
 
@@ -75,7 +80,7 @@ class Grown:
 
 def add_all(work: Work, placed: Sequence[Placed], store: str) -> tuple[list[Grown], list[Placed]]:
     """Give objects their rows in the batches they belong to; return those batches, and the objects left for `keep`."""
-    connection = work.session.connection()
+    connection = work.connection
     batches: dict[int, Grown] = {}
     left, images, seen = list[Placed](), list[dict[str, Any]](), set[tuple[str, str]]()
     for one in placed:
@@ -94,9 +99,9 @@ def add_all(work: Work, placed: Sequence[Placed], store: str) -> tuple[list[Grow
         batch.objects.append((one, series_id))
         images.append(_image(one, store, series_id, batch.batch_id))
     if images:
-        connection.execute(_IMAGE, images)
-        connection.execute(_RECEIPT, [_receipt(work, image) for image in images])
-        connection.execute(_GROWN, [_growth(work, batch) for batch in batches.values()])
+        _IMAGE.run(connection, *images)
+        _RECEIPT.run(connection, *(_receipt(work, image) for image in images))
+        _GROWN.run(connection, *(_growth(work, batch) for batch in batches.values()))
     return list(batches.values()), left
 
 
@@ -107,7 +112,7 @@ def _place_of(connection: Connection, one: Placed) -> Any:  # noqa: ANN401 - a r
         "site": one.site, "identity": one.staged.identity_key, "study": said.study_instance_uid,
         "series": said.series_instance_uid, "uid": said.sop_instance_uid,
     }  # fmt: skip
-    found = connection.execute(_PLACE, key).first()
+    found = _FIND.run(connection, key).fetchone()
     return None if found is None or found[0] is not None else found[1:]
 
 
@@ -123,8 +128,7 @@ def _image(one: Placed, store: str, series_id: int, batch_id: int) -> dict[str, 
 
 
 def _receipt(work: Work, image: dict[str, Any]) -> dict[str, Any]:
-    kept = ("site", "sop_uid", "content_sha256", "sha256", "size", "store", "path", "aet")
-    return {**{name: image[name] for name in kept}, "status": _STORED, "at": work.now}
+    return {**{name: image[name] for name in _RECEIPT_OF}, "status": _STORED, "at": work.now}
 
 
 def _growth(work: Work, batch: Grown) -> dict[str, object]:

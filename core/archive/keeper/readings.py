@@ -1,4 +1,4 @@
-"""Reads what an object says of itself, what a series has in common only once.
+"""Reads what an object says of itself, what a study has in common only once.
 
 It says what `staged.read` says of the file: what is not plain is read by that. What is remembered is found by the very
 bytes it was read from, so nothing ever goes stale.
@@ -51,13 +51,14 @@ class Readings:
 
 def _like(shared: Staged, one: Written, found: Found, syntax: str) -> Staged | None:
     """Say it of an object that has all but its own in common with one read before."""
-    said = objects.in_series(shared.identity, header.dataset_of(found, syntax, header.OF_THE_OBJECT))
+    own = header.dataset_of(found, syntax, header.OF_ITS_OWN)
+    said = objects.alike(shared.identity, own)
     if said is None or not said.sop_instance_uid:
         return None
     staging.demand_announced(one, said)
     return replace(
         shared, temporary=one.temporary, size=one.size, sha256=one.sha256, content_sha256=one.content_sha256,
-        identity=said, received_at=one.received_at,
+        identity=said, received_at=one.received_at, **staging.series_times(own),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypedDict
 
 import pydicom
 from pydicom import Dataset
@@ -91,6 +92,13 @@ class Staged:
         return f"{QUARANTINE}/{self.paths[1]}"
 
 
+class SeriesTimes(TypedDict):
+    """When a series was made, as written."""
+
+    series_date: str
+    series_time: str
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """A file as it was written, not read yet; `announced` are SOP Class and Instance UID of the command that came."""
@@ -136,11 +144,15 @@ def staged_of(one: Written, dataset: Dataset, count: FrameCount, *, pixels: bool
     return Staged(
         temporary=one.temporary, size=one.size, sha256=one.sha256, content_sha256=one.content_sha256, identity=said,
         identity_key=objects.identity_key(said), study_date=_date(dataset, "StudyDate"),
-        study_time=_time(dataset, "StudyTime"), series_date=_date(dataset, "SeriesDate"),
-        series_time=_time(dataset, "SeriesTime"), referrer=_name(dataset, "ReferringPhysicianName", said),
+        study_time=_time(dataset, "StudyTime"), referrer=_name(dataset, "ReferringPhysicianName", said),
         frames=count.frames, due_frames=count.expected_by_vectors, counted=frames.is_original(dataset),
-        received_at=one.received_at, aet=one.aet, number=_number(said),
+        received_at=one.received_at, aet=one.aet, number=_number(said), **series_times(dataset),
     )  # fmt: skip
+
+
+def series_times(dataset: Dataset) -> SeriesTimes:
+    """Return the date and time of an object's series as the rows hold them."""
+    return {"series_date": _date(dataset, "SeriesDate"), "series_time": _time(dataset, "SeriesTime")}
 
 
 def demand_announced(one: Written, said: SentIdentity) -> None:
