@@ -125,6 +125,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("service.view_staff", "4", "Staff", shown=False),
     Command("service.view_audit", "5", "Audit trail", shown=False, right=Operation.READ_AUDIT),
     Command("service.view_integrity", "6", "Integrity", shown=False),
+    Command("service.view_jobs", "7", "Work", shown=False),
+    Command("service.retry", "r", "Try again", shown=False),
+    Command("service.give_up", "x", "Give up", shown=False),
     Command("service.verify", "v", "Verify", right=Operation.ADMINISTER),
     Command("service.verify_bytes", "b", "Verify bytes", right=Operation.ADMINISTER),
     # -- an exam in full

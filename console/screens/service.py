@@ -17,12 +17,13 @@ from console.screens.page import Page
 from console.widgets import states
 from console.widgets.cells import Cell, Column
 from console.widgets.halves import Halves
+from console.widgets.jobs import OPEN, job_row
 from console.widgets.paged_list import Item, PagedList
 from console.widgets.people import clock, waited
 from console.widgets.proofs import damage_row, is_running, proof_row
 from console.widgets.views import View, Views
 from console.words import _
-from core.vocabulary import Operation
+from core.vocabulary import JobState, Operation
 
 _LOOK_AGAIN = 2.0  # seconds, while a verification goes on
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -44,9 +45,10 @@ class Service(Page):
         "C-ECHO), 3 who was heard last, known or not, 4 the staff, 5 the audit trail, the latest first; F3 shows the "
         "entries of one accession, patient or person, and of all again when it is left empty. 6 shows what of the "
         "archive is damaged, with the exams and signed reports that depend on it, and the verifications made: v looks "
-        "whether everything acknowledged is there, b reads every byte of it."
+        "whether everything acknowledged is there, b reads every byte of it. 7 shows the work that waits, runs or "
+        "failed, such as objects sent to another archive: r tries a job again now, x gives it up."
     )
-    HEARS = frozenset({"device", "verify"})
+    HEARS = frozenset({"device", "verify", "job"})
     DEFAULT_CSS = "Service Halves > .about { height: 8; }"
 
     def __init__(self, desk: Desk) -> None:
@@ -62,6 +64,7 @@ class Service(Page):
             names.append(("audit", _("Audit trail")))
         views = [View(view, str(place), words, f"view_{view}") for place, (view, words) in enumerate(names, 1)]
         views.append(View("integrity", "6", _("Integrity"), "view_integrity"))
+        views.append(View("jobs", "7", _("Work"), "view_jobs"))
         yield Views(views, self._view)
         columns = [Column(c.key, _(c.title), c.width, c.priority, c.grow, c.right) for c in _COLUMNS]
         with Halves():
@@ -81,7 +84,7 @@ class Service(Page):
             rows.source(self._fetch_audit, keep=True)
             return
         reads = {"parts": self._read_parts, "devices": self._read_devices, "heard": self._read_heard,
-                 "staff": self._read_staff, "integrity": self._read_integrity}  # fmt: skip
+                 "staff": self._read_staff, "integrity": self._read_integrity, "jobs": self._read_jobs}  # fmt: skip
 
         def show(items: list[Item]) -> None:
             if view == self._view:
@@ -113,6 +116,9 @@ class Service(Page):
         damages = [{"key": f"{one['path']}", "damage": one} for one in self.desk.client.get("damages")]
         return damages + [{"key": f"proof {one['id']}", "proof": one} for one in self.desk.client.get("proofs")]
 
+    def _read_jobs(self) -> list[Item]:
+        return [{"key": f"job {one['id']}", "job": one} for one in self.desk.client.get("jobs")]
+
     def _look_again(self) -> None:
         if self._view == "integrity" and self.is_current:
             self.refresh_rows()
@@ -130,7 +136,8 @@ class Service(Page):
             if key in row:
                 return draw(row, plain=self.desk.ascii)
         now = self.desk.now()
-        for kind, told in (("damage", damage_row), ("proof", proof_row)):
+        job = partial(job_row, ascii_only=self.desk.ascii)
+        for kind, told in (("damage", damage_row), ("proof", proof_row), ("job", job)):
             if kind in row:
                 return told(row[kind], now)
         if "device" in row:
@@ -203,6 +210,26 @@ class Service(Page):
     def action_view_integrity(self) -> None:
         """Show what is damaged, and the verifications made."""
         self._change_view("integrity")
+
+    def action_view_jobs(self) -> None:
+        """Show the work that waits, runs and failed."""
+        self._change_view("jobs")
+
+    def action_retry(self) -> None:
+        """Try the job under the cursor again now."""
+        self._change_job("retry", frozenset({JobState.QUEUED, JobState.FAILED}))
+
+    def action_give_up(self) -> None:
+        """Give the job under the cursor up."""
+        self._change_job("cancel", OPEN)
+
+    def _change_job(self, change: str, of: frozenset[JobState]) -> None:
+        row = self.query_one(PagedList).chosen
+        if not row or "job" not in row or row["job"]["state"] not in of:
+            self.notify(_("Choose a job it can be done to first: 7 shows them."), markup=False)
+            return
+        path = f"jobs/{row['job']['id']}/{change}"
+        self.ask(lambda: self.desk.client.post(path), lambda _job: self.refresh_rows())
 
     def action_verify(self) -> None:
         """Look whether everything acknowledged is there."""

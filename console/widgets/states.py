@@ -15,6 +15,7 @@ from core.vocabulary import (
     ConsultationState,
     ExamState,
     ImagesState,
+    JobState,
     LockReason,
     ReportState,
     Role,
@@ -66,6 +67,13 @@ CONSULTATION: Mapping[str, Look] = {
     ConsultationState.IN_SESSION: ("▶", ">", "in session", "warn"),
     ConsultationState.CONCLUDED: ("✓", "v", "concluded", "good"),
     ConsultationState.WITHDRAWN: ("✗", "x", "withdrawn", "muted"),
+}
+JOB: Mapping[str, Look] = {
+    JobState.QUEUED: ("○", "o", "waits", "accent"),
+    JobState.RUNNING: ("▶", ">", "runs", "warn"),
+    JobState.DONE: ("✓", "v", "done", "good"),
+    JobState.FAILED: ("■", "#", "failed", "bad"),
+    JobState.CANCELLED: ("✗", "x", "given up", "muted"),
 }
 URGENCY: Mapping[str, Look] = {
     Urgency.STAT: ("‼", "!!", "stat", "bad"),

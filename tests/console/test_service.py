@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from console.screens.service import Service, bytes_told
 from console.widgets.paged_list import PagedList
 from core import access, wire
-from core.model import Damage
+from core.model import Damage, Job
 from core.vocabulary import Role
 from core.workflow import devices, integrity
 from tests.console.conftest import Department, opened, picture, until
@@ -104,3 +105,19 @@ async def test_damage_stands_with_what_depends_on_it_and_a_verification_begins_b
         assert "12 objects, 1 faults" in picture(pilot.app)
         await pilot.press("v")
         await until(pilot, lambda: "presence and size" in picture(pilot.app))
+
+
+async def test_work_that_waits_is_seen_and_given_up(looked_after: Department, tmp_path: Path) -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    with looked_after.service.records.writing() as work:
+        waiting = work.enqueue("MAIN", "send", {}, lane="send:PACS", due_at=later)
+        waiting.error, waiting.total, waiting.done = "PACS cannot be reached", 12, 5
+        number = waiting.id
+    async with opened(looked_after, ADMIN, tmp_path) as pilot:
+        await pilot.press("7")
+        await until(pilot, lambda: "send:PACS" in picture(pilot.app))
+        assert "5 of 12" in picture(pilot.app)
+        await pilot.press("x")
+        await until(pilot, lambda: "given up" in picture(pilot.app))
+    with looked_after.service.records.reading() as work:
+        assert work.session.get_one(Job, number).state == "cancelled"
