@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from sqlmodel import select
 from core.model import AuditEntry, Image
 from tests.peers.orthanc import orthanc
 from tests.peers.process import slices
+from tests.peers.receiving import storescp
 from tests.peers.serving import AET, Department, serving
 
 pytestmark = [
@@ -78,22 +78,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
         subprocess.run(["storescu", "-aec", AET, *where, *map(str, sent)], check=True, timeout=60)
         subprocess.run(["storescu", "-aec", AET, "-xs", *where, str(jpeg)], check=True, timeout=60)
         yield Kept(department, sent, jpeg)
-
-
-@contextlib.contextmanager
-def storescp(folder: Path, port: int, *how: str) -> Iterator[Path]:
-    """Run DCMTK's receiver; yields where it puts what it gets."""
-    folder.mkdir()
-    process = subprocess.Popen(["storescp", *how, "-od", str(folder), str(port)], stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 20
-        echo = ["echoscu", "127.0.0.1", str(port)]
-        while subprocess.run(echo, check=False, capture_output=True, timeout=20).returncode:
-            assert time.monotonic() < until, "storescp does not come up"
-        yield folder
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def moved(
