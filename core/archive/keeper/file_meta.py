@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
-import pydicom
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 
 from core.archive.keeper.staged import Unreadable
 from core.dicom import objects
@@ -55,8 +55,7 @@ def missing_meta(file: BinaryIO, header: Dataset, source: Path) -> bytes:
     return file_meta(said.sop_class_uid, said.sop_instance_uid, said.transfer_syntax_uid, "")
 
 
-def source(path: Path) -> str:
+def sender_of(meta: FileMetaDataset) -> str:
     """Return who sent an object, as the file meta we wrote tells."""
-    meta = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=[]).file_meta
     ours = meta.get("ImplementationClassUID") == _IMPLEMENTATION
     return str(meta.get("SourceApplicationEntityTitle", "")).strip() if ours else ""

@@ -13,10 +13,9 @@ from typing import BinaryIO
 
 from sqlmodel import select
 
-from core.archive import proof
 from core.archive.keeper import staged as staging
 from core.archive.keeper.arriving import Arriving, shut
-from core.archive.keeper.file_meta import missing_meta, source
+from core.archive.keeper.file_meta import missing_meta
 from core.archive.keeper.readings import Readings
 from core.archive.keeper.rows import acknowledge, batch_of, image_row, index_rows, quarantined_row
 from core.archive.keeper.staged import Staged, no_room
@@ -251,13 +250,6 @@ class Keeper:
                 self.store.remove(path)
         temporary.unlink(missing_ok=True)
         return True
-
-    def read_back(self, path: str) -> Staged:
-        """Read a file that lies in the store, as if it had just come; for rebuilding the rows."""
-        place = self.store.local(path)
-        return staging.read(
-            staging.written(place, proof.sha256_of(place), objects.content_digest(place), source(place))
-        )
 
     # -- giving out --------------------------------------------------------------------------------------------------
 
