@@ -352,6 +352,8 @@ class _Mending:
             return str(ExplicitVRLittleEndian)
         if pixels.encapsulated:
             return self._compressed(pixels)
+        if self.source.named_syntax == _GE_SWAPPED:
+            self.say("the transfer syntax was GE's own, with the bytes of its pixels swapped")
         if self.source.named_syntax not in _PLAIN_OR_DEFLATED:
             self.say("the file meta names a transfer syntax its pixels are not in")
         required.describe_pixels(elements, pixels, self.say)

@@ -320,17 +320,23 @@ class _Reader:
     def _sequence(self, tag: int, vr: str, value: int, length: int, end: int, depth: int) -> tuple[Element, int]:
         # A sequence of unknown VR is always implicit little endian (PS3.5 6.2.2 note 4)
         inner = _Reader(self.view, _IMPLICIT, self.findings) if vr == "UN" and self.encoding.explicit else self
-        stop = end if length == _UNDEFINED else min(value + length, end)
-        if value + length > end and length != _UNDEFINED:
-            self._say(f"{name_of(tag)}: its length leads past the end")
+        sized = length != _UNDEFINED and inner.spans(value, min(value + length, end))
+        stop = value + length if sized else end
+        if length not in (_UNDEFINED, 0) and not sized:
+            self._say(f"{name_of(tag)}: its length is wrong")
         items, at = inner.items(tag, value, stop, depth)
-        if length != _UNDEFINED and at < stop and not any(self.view[at:stop]):
-            at = stop
         if at >= len(self.view) and (length == _UNDEFINED or value + length > len(self.view)) and not inner.ended(at):
             raise Refused("the object breaks off: have its maker send it again")
-        if length != _UNDEFINED and at != stop:
-            self._say(f"{name_of(tag)}: its length is wrong")
         return Element(tag, "SQ", self.view[value:at], items), at
+
+    def spans(self, at: int, stop: int) -> bool:
+        """Whether items fill the bytes up to `stop`, as far as they say how long they are."""
+        while at + _HEADER <= stop and self.tag(at) == ITEM:
+            length = self._number(at + 4, 4)
+            if length == _UNDEFINED:
+                return True
+            at += _HEADER + length
+        return at == stop
 
     def ended(self, at: int) -> bool:
         """Whether a delimiter of a sequence stands before this place."""
@@ -347,7 +353,8 @@ class _Reader:
                 at += _HEADER
                 continue
             if kind != ITEM:
-                self._say(f"{name_of(tag)}: the sequence has no end")
+                if f"{name_of(tag)}: its length is wrong" not in self.findings:
+                    self._say(f"{name_of(tag)}: the sequence has no end")
                 break
             begin = at + _HEADER
             if length == _UNDEFINED:
@@ -359,7 +366,7 @@ class _Reader:
 
     def _sized_item(self, tag: int, begin: int, length: int, end: int, depth: int) -> tuple[list[Element], int]:
         stop = begin + length
-        if stop <= end and (end - stop < _HEADER or self.tag(stop) in _DELIMITERS):
+        if stop <= end and (end - stop < _HEADER or self.tag(stop) in _DELIMITERS or self.follows(stop, end, tag)):
             return self.dataset(begin, stop, depth + 1)[0], stop
         self._say(f"{name_of(tag)}: the length of an item is wrong")
         return self.dataset(begin, end, depth + 1, item=True)
