@@ -6,7 +6,7 @@ bytes. Anything else is left to pydicom by answering None, so that both always s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from mmap import mmap
@@ -47,10 +47,14 @@ def _tags(*keywords: str) -> frozenset[int]:
     return frozenset(map(tag_of, keywords))
 
 
-OF_ITS_OWN = _tags(
-    "SOPInstanceUID", "InstanceNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime",
-    "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime",
-)  # fmt: skip
+_OWN = {
+    tag_of(keyword): (keyword, vr)
+    for keyword, vr in {
+        "SOPInstanceUID": b"UI", "InstanceNumber": b"IS", "AcquisitionDate": b"DA", "AcquisitionTime": b"TM",
+        "AcquisitionDateTime": b"DT", "SeriesInstanceUID": b"UI", "SeriesNumber": b"IS", "SeriesDescription": b"LO",
+        "SeriesDate": b"DA", "SeriesTime": b"TM",
+    }.items()
+}  # fmt: skip
 """What differs between the objects and the series of one study."""
 
 SHARED = _tags(
@@ -70,7 +74,7 @@ SHARED = _tags(
 
 PIXELS = _tags("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 _PIXEL_DATA = tag_of("PixelData")
-_WANTED = OF_ITS_OWN | SHARED | PIXELS
+WANTED = _OWN.keys() | SHARED | PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def scan(data: Bytes, at: int, end: int, syntax: str) -> Found | None:
         stop = at + length if length != _UNDEFINED else _past_items(data, at, end, explicit=explicit, of=(tag, vr))
         if stop > end or stop < at:
             return None
-        if tag in _WANTED:
+        if tag in WANTED:
             if length == _UNDEFINED and tag in PIXELS and syntax == ExplicitVRLittleEndian:
                 return None
             _keep(found, data, tag, vr, length, (start, at, stop))
@@ -188,21 +192,30 @@ def _past_item(data: Bytes, at: int, end: int, *, explicit: bool, depth: int) ->
 
 def shared_part(found: Found) -> tuple[object, ...]:
     """Return all that was found but what is the object's own, to be looked up by."""
-    elements = tuple((tag, said) for tag, said in found.elements.items() if tag not in OF_ITS_OWN)
+    elements = tuple((tag, said) for tag, said in found.elements.items() if tag not in _OWN)
     return elements, tuple(found.sequences.items()), tuple(found.pixels.items())
 
 
-def dataset_of(found: Found, syntax: str, only: Container[int] = _WANTED) -> Dataset:
-    """Make a Dataset of what was found, or of `only` some of it, as pydicom would have read it."""
+def own_part(found: Found) -> dict[str, bytes] | None:
+    """Return what was found of the object's own by keyword; None where a VR is not the one it should be."""
+    own: dict[str, bytes] = {}
+    for tag, (keyword, vr) in _OWN.items():
+        if tag in found.elements:
+            said, own[keyword] = found.elements[tag]
+            if said not in (vr, b""):
+                return None
+    return own if found.sequences.keys().isdisjoint(_OWN) else None
+
+
+def dataset_of(found: Found, syntax: str) -> Dataset:
+    """Make a Dataset of what was found, as pydicom would have read it."""
     implicit = syntax == IMPLICIT
     raw: dict[BaseTag, RawDataElement | DataElement] = {}
     for tag, (vr, value) in found.elements.items():
-        if tag in only:
-            name = vr.decode("ascii") or None
-            held = value or empty_value_for_VR(name, raw=True)
-            raw[BaseTag(tag)] = RawDataElement(BaseTag(tag), name, len(value), held, 0, implicit, True)  # type: ignore[arg-type]
+        name = vr.decode("ascii") or None
+        held = value or empty_value_for_VR(name, raw=True)
+        raw[BaseTag(tag)] = RawDataElement(BaseTag(tag), name, len(value), held, 0, implicit, True)  # type: ignore[arg-type]
     dataset = Dataset(raw)
-    for tag, whole in found.sequences.items():
-        if tag in only:
-            dataset.update(read_dataset(BytesIO(whole), is_implicit_VR=implicit, is_little_endian=True))
+    for whole in found.sequences.values():
+        dataset.update(read_dataset(BytesIO(whole), is_implicit_VR=implicit, is_little_endian=True))
     return dataset

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from io import BytesIO
@@ -133,13 +133,13 @@ def identity_of(dataset: Dataset) -> SentIdentity:
     )
 
 
-def alike(shared: SentIdentity, dataset: Dataset) -> SentIdentity | None:
-    """Say of one more object of a study what `dataset` says of it alone, and what is `shared` with one read before.
+def alike(shared: SentIdentity, own: Mapping[str, bytes]) -> SentIdentity | None:
+    """Say of one more object of a study what it says of its `own`, and what is `shared` with one read before.
 
-    `dataset` holds what says object and series, and the times of acquisition and series, all else being equal. None
-    where something is wrong with either object: then it is read whole.
+    `own` holds, by keyword, the bytes of what says object and series, and of the times of acquisition and series, all
+    else being equal. None where something is wrong with either object: then it is read whole.
     """
-    reader = _Reader(dataset, shared.charset)
+    reader = _Plain(own, shared.charset)
     mine = replace(
         shared,
         series_instance_uid=reader.uid("SeriesInstanceUID"),
@@ -369,6 +369,26 @@ class _Reader:
         if len(raw) > LONGEST_TEXT:
             self.problems.append(f"{keyword} is too long")
         return raw[:LONGEST_TEXT]
+
+
+class _Plain(_Reader):
+    """Reads what is there as bytes already, all of a text VR."""
+
+    def __init__(self, values: Mapping[str, bytes], charset: Charset) -> None:
+        self._values = values
+        self.problems = []
+        self.repaired = False
+        self.charset = charset
+
+    def texts(self, keyword: str, *, keep_empty: bool = False) -> list[str]:
+        raw = self._values.get(keyword, b"")
+        if not raw.isascii() or b"\x1b" in raw or len(raw) > LONGEST_TEXT:
+            return super().texts(keyword, keep_empty=keep_empty)
+        trimmed = [part.strip(_PADDING) for part in raw.decode("ascii").split("\\")]
+        return trimmed if keep_empty else [part for part in trimmed if part]
+
+    def _value(self, keyword: str) -> object:
+        return self._values.get(keyword, b"")
 
 
 def _first(readers: list[_Reader], keyword: str) -> str:

@@ -40,7 +40,7 @@ class Readings:
     def _read(self, one: Written, found: Found, syntax: str) -> Staged:
         key = (syntax, one.aet, *header.shared_part(found))
         shared = self._shared.get(key)
-        staged = _like(shared, one, found, syntax) if shared else None
+        staged = _like(shared, one, found) if shared else None
         if staged is None:
             staged = _on_its_own(one, found, syntax)
             if len(self._shared) > _REMEMBERED:
@@ -49,16 +49,17 @@ class Readings:
         return staged
 
 
-def _like(shared: Staged, one: Written, found: Found, syntax: str) -> Staged | None:
+def _like(shared: Staged, one: Written, found: Found) -> Staged | None:
     """Say it of an object that has all but its own in common with one read before."""
-    own = header.dataset_of(found, syntax, header.OF_ITS_OWN)
-    said = objects.alike(shared.identity, own)
-    if said is None or not said.sop_instance_uid:
+    own = header.own_part(found)
+    said = objects.alike(shared.identity, own) if own is not None else None
+    if own is None or said is None or not said.sop_instance_uid:
         return None
     staging.demand_announced(one, said)
     return replace(
         shared, temporary=one.temporary, size=one.size, sha256=one.sha256, content_sha256=one.content_sha256,
-        identity=said, received_at=one.received_at, **staging.series_times(own),
+        identity=said, received_at=one.received_at, series_date=staging.date_of(own.get("SeriesDate", b"")),
+        series_time=staging.time_of(own.get("SeriesTime", b"")),
     )  # fmt: skip
 
 

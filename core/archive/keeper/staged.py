@@ -11,7 +11,6 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
 
 import pydicom
 from pydicom import Dataset
@@ -79,7 +78,7 @@ class Staged:
         """Where it belongs: day received, patient number, study, series, object."""
         said = self.identity
         uids = (said.study_instance_uid or "unknown", said.series_instance_uid or "unknown", said.sop_instance_uid)
-        return "/".join((f"{self.received_at:%Y/%m/%d}", self.number, *uids)) + ".dcm"
+        return "/".join((self.received_at.date().isoformat().replace("-", "/"), self.number, *uids)) + ".dcm"
 
     @property
     def paths(self) -> tuple[str, str]:
@@ -90,13 +89,6 @@ class Staged:
     def quarantine_path(self) -> str:
         """Where it lies apart when its UID is another object's."""
         return f"{QUARANTINE}/{self.paths[1]}"
-
-
-class SeriesTimes(TypedDict):
-    """When a series was made, as written."""
-
-    series_date: str
-    series_time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +135,12 @@ def staged_of(one: Written, dataset: Dataset, count: FrameCount, *, pixels: bool
     demand_announced(one, said)
     return Staged(
         temporary=one.temporary, size=one.size, sha256=one.sha256, content_sha256=one.content_sha256, identity=said,
-        identity_key=objects.identity_key(said), study_date=_date(dataset, "StudyDate"),
-        study_time=_time(dataset, "StudyTime"), referrer=_name(dataset, "ReferringPhysicianName", said),
+        identity_key=objects.identity_key(said), study_date=date_of(_raw(dataset, "StudyDate")),
+        study_time=time_of(_raw(dataset, "StudyTime")), series_date=date_of(_raw(dataset, "SeriesDate")),
+        series_time=time_of(_raw(dataset, "SeriesTime")), referrer=_name(dataset, "ReferringPhysicianName", said),
         frames=count.frames, due_frames=count.expected_by_vectors, counted=frames.is_original(dataset),
-        received_at=one.received_at, aet=one.aet, number=_number(said), **series_times(dataset),
+        received_at=one.received_at, aet=one.aet, number=_number(said),
     )  # fmt: skip
-
-
-def series_times(dataset: Dataset) -> SeriesTimes:
-    """Return the date and time of an object's series as the rows hold them."""
-    return {"series_date": _date(dataset, "SeriesDate"), "series_time": _time(dataset, "SeriesTime")}
 
 
 def demand_announced(one: Written, said: SentIdentity) -> None:
@@ -223,13 +211,15 @@ def _raw(dataset: Dataset, keyword: str) -> bytes:
     return value if isinstance(value, bytes) else str(value or "").encode()
 
 
-def _date(dataset: Dataset, keyword: str) -> str:
-    digits = _raw(dataset, keyword).decode("latin-1").strip(" \0").replace(".", "").replace("-", "")
+def date_of(raw: bytes) -> str:
+    """Return a date as the rows hold it; empty where it is none."""
+    digits = raw.decode("latin-1").strip(" \0").replace(".", "").replace("-", "")
     return digits if len(digits) == len("YYYYMMDD") and digits.isascii() and digits.isdigit() else ""
 
 
-def _time(dataset: Dataset, keyword: str) -> str:
-    text = _raw(dataset, keyword).decode("latin-1").strip(" \0").replace(":", "")[:16]
+def time_of(raw: bytes) -> str:
+    """Return a time as the rows hold it; empty where it is none."""
+    text = raw.decode("latin-1").strip(" \0").replace(":", "")[:16]
     return text if text.isascii() and text.replace(".", "", 1).isdigit() else ""
 
 
