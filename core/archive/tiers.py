@@ -1,7 +1,7 @@
 """Writes objects anew for the tier they move to, and proves the way back before the file they were is let go.
 
-The proof is the strongest there is: what was written is read back from its disk, decoded by other programs than those
-that encoded it, and put together again; the file must be the one that was acknowledged, byte for byte.
+The proof is the strongest there is: what was written is read back from its disk, decoded and put together again; the
+file must be the one that was acknowledged, byte for byte.
 """
 
 from __future__ import annotations
@@ -158,11 +158,11 @@ class Tiers:
 
 
 def unpacked(whole: bytes, syntax: str, former: str, pixel_vr: str) -> bytes:
-    """Return a file in the transfer syntax it had, decoded by other programs than those that encoded it."""
+    """Return a file in the transfer syntax it had."""
     head, dataset = _parted(whole)
     if syntax == former:
         return whole
-    again = converted(dataset, syntax, former, pixel_vr=pixel_vr.encode(), by_others=True)
+    again = converted(dataset, syntax, former, pixel_vr=pixel_vr.encode())
     return _with_meta(head, {_SYNTAX: former}) + again
 
 

@@ -21,10 +21,13 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
+from core.dicom.codecs import jpeg
 from core.dicom.frames import image_type, vector
 from core.errors import Refused
 from core.imaging.frames import Frames
 from core.imaging.window import Window
+
+jpeg.introduce()
 
 Source = Path | str | bytes | Dataset
 
@@ -321,9 +324,7 @@ def _numbers(header: Dataset, name: str) -> list[float]:
 def _reason(error: Exception) -> str:
     """What a decoder said, in few words and without what it may quote of the object's values."""
     if isinstance(error, RuntimeError) and "plugins" in str(error):
-        return (
-            "none of the installed decoders can read this kind (pylibjpeg with its libjpeg and openjpeg, or gdcm, may)"
-        )
+        return "none of the installed decoders can read this kind"
     if "reshape" in str(error) or "shorter" in str(error) or "length of the pixel data" in str(error):
         return "they are cut short"
     return f"their description is broken ({type(error).__name__})"

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import uid
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from core.dicom.codecs import raster
+from core.dicom.codecs import jpeg, raster
 from core.dicom.codecs.raster import Header, Raster, Shape, Unpictured
 from core.dicom.codecs.rewriting import (
     EXPLICIT,
@@ -41,6 +39,8 @@ _LARGEST_INFLATED = 1 << 31
 _LARGEST_OFFSET = 1 << 32
 _LEVEL = 6
 _LOSSY_JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+
+jpeg.introduce()
 
 
 def transcode(path: Path, offset: int, stored_syntax: str, wanted: Collection[str]) -> tuple[str, bytes]:
@@ -76,11 +76,10 @@ def transcoded(data: memoryview, stored_syntax: str, wanted: Collection[str]) ->
     raise Refused(f"the object cannot be had in the transfer syntax asked for: {reason}")
 
 
-def converted(data: memoryview, stored: str, target: str, *, pixel_vr: bytes = b"", by_others: bool = False) -> bytes:
+def converted(data: memoryview, stored: str, target: str, *, pixel_vr: bytes = b"") -> bytes:
     """Return a dataset in another transfer syntax.
 
     `pixel_vr` is the VR of native pixels of one byte, which may be OB or OW; by itself it is OB (PS3.5 A.2).
-    `by_others` is for a proof: see `decoded`.
 
     Raises
     ------
@@ -96,7 +95,7 @@ def converted(data: memoryview, stored: str, target: str, *, pixel_vr: bytes = b
     writes = codec is not None and codec.encode is not None
     if writes or _is_encapsulated(stored):
         header = raster.header_of(plain, source)
-        picture = decoded(plain, stored, header, by_others=by_others)
+        picture = decoded(plain, stored, header)
         changes = _compressed(picture, codec) if codec and writes else _native(picture, header, to, pixel_vr)
     out = rewritten(plain, source, to, changes)
     return _deflated(out) if target == uid.DeflatedExplicitVRLittleEndian else out
@@ -132,10 +131,8 @@ def compressed(picture: Raster, codec: Codec, loss: Loss) -> list[Piece]:
 # -- decompressing ---------------------------------------------------------------------------------------------------
 
 
-def decoded(data: memoryview, syntax: str, header: Header, *, by_others: bool = False) -> Raster:
+def decoded(data: memoryview, syntax: str, header: Header) -> Raster:
     """Return the pixels of a dataset as the native transfer syntaxes have them, little endian.
-
-    `by_others` leaves decoding to pydicom's plugins alone, for a proof of what was encoded here.
 
     Raises
     ------
@@ -147,60 +144,33 @@ def decoded(data: memoryview, syntax: str, header: Header, *, by_others: bool = 
         raise Unpictured("the object has no pixels to compress or decode")
     value = data[pixels.value : pixels.end]
     if not pixels.undefined:
-        if encoding_of(syntax).big and shape.allocated > 1:
+        if encoding_of(syntax).big and pixels.vr == b"OW":
             return Raster(shape, np.frombuffer(value, "u2").byteswap().tobytes())
         return Raster(shape, value)
-    frames = _imagecodecs_frames if syntax in _QUICK and shape.samples == 1 and not by_others else _pydicom_frames
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a stranger's padding; the pixels decide
-            found = list(frames(bytes(value[: -len(_SEQUENCE_END)]), syntax, shape))
+            native, photometric = _native_cells(bytes(value[: -len(_SEQUENCE_END)]), syntax, shape)
     except Exception as error:  # codecs raise anything on broken bytes, and any of it means this
         raise Unpictured(f"its {UID(syntax).name} pixels cannot be decoded ({type(error).__name__})") from error
-    photometric = found[-1][1] if found else shape.photometric
-    native = b"".join(frame for frame, _ in found)
     if len(native) != shape.size:
         raise Unpictured("the object has not as many pixels as it says")
     told = {name: getattr(shape, name) for name in Shape.__dataclass_fields__}
     return Raster(Shape(**{**told, "photometric": photometric, "planar": False}), native)
 
 
-_QUICK = {
-    uid.JPEGLosslessSV1: imagecodecs.jpeg8_decode,
-    uid.JPEGLossless: imagecodecs.jpeg8_decode,
-    uid.JPEGLSLossless: imagecodecs.jpegls_decode,
-    uid.JPEGExtended12Bit: imagecodecs.jpeg8_decode,
-}
-"""What a second decoder reads quicker, or alone (JPEG of 12 bits); signed cells come back as they were put in."""
-
-
-def _imagecodecs_frames(value: bytes, syntax: str, shape: Shape) -> Iterator[tuple[bytes, str]]:
-    for frame in generate_frames(value, number_of_frames=shape.frames):
-        cells = _QUICK[UID(syntax)](frame)
-        if cells.itemsize * 8 != shape.allocated:
-            raise ValueError("its cells have another size")
-        yield _extended(cells, shape).tobytes(), shape.photometric
-
-
-def _extended(cells: NDArray[Any], shape: Shape) -> NDArray[Any]:
-    """Extend the sign of cells whose codestream held the used bits alone."""
-    spare = shape.allocated - shape.stored
-    if not shape.signed or not spare or int(cells.max()) >= 1 << shape.stored:
-        return cells
-    return (cells.view(f"i{cells.itemsize}") << spare) >> spare
-
-
-def _pydicom_frames(value: bytes, syntax: str, shape: Shape) -> Iterator[tuple[bytes, str]]:
+def _native_cells(value: bytes, syntax: str, shape: Shape) -> tuple[bytes, str]:
+    """Decode all frames by pydicom's plugins; return their cells, and the photometric interpretation they have then."""
     options: dict[str, Any] = {
         "rows": shape.rows, "columns": shape.columns, "samples_per_pixel": shape.samples,
         "bits_allocated": shape.allocated, "bits_stored": shape.stored, "number_of_frames": shape.frames,
         "photometric_interpretation": shape.photometric, "pixel_representation": int(shape.signed),
-        "planar_configuration": int(shape.planar), "pixel_keyword": "PixelData",
+        "planar_configuration": int(shape.planar), "pixel_keyword": "PixelData", "correct_unused_bits": False,
     }  # fmt: skip
     raw = shape.samples > 1 and syntax not in _LOSSY_JPEG  # a JPEG's colours are given as red, green, blue
     kind = f"{'i' if shape.signed else 'u'}{shape.allocated // 8}"
     array, meta = get_decoder(UID(syntax)).as_array(value, raw=raw, **options)
-    yield array.astype(f"<{kind}").tobytes(), str(meta["photometric_interpretation"])
+    return array.astype(f"<{kind}").tobytes(), str(meta["photometric_interpretation"])
 
 
 def _native(picture: Raster, header: Header, to: Encoding, pixel_vr: bytes) -> dict[int, list[Piece]]:

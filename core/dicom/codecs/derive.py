@@ -104,7 +104,7 @@ def _code(value: str, meaning: str) -> Dataset:
 def _psnr(picture: Raster, dataset: bytes) -> float | None:
     """Return the peak signal-to-noise ratio of a copy in dB, its peak the range of the values there were."""
     data = memoryview(dataset)
-    again = decoded(data, uid.JPEG2000, raster.header_of(data, EXPLICIT), by_others=True)
+    again = decoded(data, uid.JPEG2000, raster.header_of(data, EXPLICIT))
     before, after = (np.stack(list(each.frames())).astype(np.float64) for each in (picture, again))
     noise = float(np.mean((before - after) ** 2))
     span = float(np.ptp(before)) or 1.0

@@ -1,7 +1,7 @@
 """The codecs: one table of what can be written, by which library, under which licence.
 
-Each takes one frame and gives its compressed bytes; each is kept by others. Decoding is pydicom's, whose plugins are
-other programs than those that encode here wherever there are two, so that a proof does not trust its own hand.
+Each takes one frame and gives its compressed bytes; each is kept by others. Decoding is pydicom's, by its plugins and
+`jpeg`; none of them may end the process on a frame it does not like.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from openjpeg.utils import encode_array
 from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.encoders.base import RLELosslessEncoder
+from rle.utils import encode_pixel_data
 
 from core.dicom.codecs.raster import Shape
 from core.errors import Refused
@@ -112,13 +112,10 @@ def _htj2k(frame: NDArray[Any], _shape: Shape, _: Loss) -> bytes:
 
 def _rle(frame: NDArray[Any], shape: Shape, _: Loss) -> bytes:
     """PS3.5 G."""
-    out = RLELosslessEncoder.encode(
-        frame.tobytes(), encoding_plugin="pylibjpeg", rows=shape.rows, columns=shape.columns,
-        samples_per_pixel=shape.samples, bits_allocated=shape.allocated, bits_stored=shape.stored,
-        pixel_representation=int(shape.signed), number_of_frames=1, photometric_interpretation=shape.photometric,
-        planar_configuration=0,
+    return encode_pixel_data(
+        frame.tobytes(), rows=shape.rows, columns=shape.columns, samples_per_pixel=shape.samples,
+        bits_allocated=shape.allocated, byteorder="<",
     )  # fmt: skip
-    return bytes(out)
 
 
 def _bits(frame: NDArray[Any], shape: Shape) -> int:
@@ -158,7 +155,7 @@ TABLE: tuple[Codec, ...] = (
     ),
     Codec(
         "rle", uid.RLELossless, lossless=True, library="pylibjpeg-rle", licence="MIT",
-        available="pylibjpeg" in RLELosslessEncoder.available_plugins, encode=_rle,
+        available=True, encode=_rle,
     ),
     DEFLATE,
     LOSSY,
