@@ -149,7 +149,7 @@ def runners(settings: Settings, records: Records, keeper: Keeper) -> dict[str, R
     return {
         sending.KIND: sending.Sender(records, call, keeper.local).run,
         printing.KIND: printing.Darkroom(records, call, keeper.local, generate_uid).run,
-        fetching.KIND: fetching.Fetcher(records, call, settings.aet).run,
+        fetching.KIND: fetching.Fetcher(records, call, settings.aet, Reception(records, keeper)).run,
         commitment.ASK: commitment.Asker(records, call).run,
         commitment.ANSWER: commitment.Answerer(records, keeper.store, call).run,
         integrity.KIND: Verifier(records, keeper.store).work_off,

@@ -45,6 +45,6 @@ def router(records: Records) -> APIRouter:
     @routes.post("/devices/{aet}/fetch", status_code=202)
     def fetch(aet: str, form: wire.FetchObjects, actor: Caller) -> wire.Job:
         with records.writing() as work:
-            return fetching.enqueue(work, actor, aet, form.query)
+            return fetching.enqueue(work, actor, aet, form.query, get=form.get)
 
     return routes

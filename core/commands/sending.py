@@ -31,6 +31,7 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     out = command(commands, "send", _send, "send objects to a known node (C-STORE)")
     out.add_argument("--commit", action="store_true", help="ask the node to answer for them (storage commitment)")
     fetch = command(commands, "fetch", _fetch, "have a known node send objects here (C-FIND, C-MOVE)")
+    fetch.add_argument("--get", action="store_true", help="on our own association (C-GET): the node need not know us")
     for parser in (out, fetch):
         parser.add_argument("--no-wait", action="store_true", help="queue it and end; the service does the work")
     asking = command(commands, "query", _query, "ask a known node what it has (C-FIND)")
@@ -47,11 +48,11 @@ def _send(given: Settings, arguments: Arguments) -> int:
 
 
 def _fetch(given: Settings, arguments: Arguments) -> int:
-    if not arguments.no_wait and not _is_served(given):
-        raise Refused("what is fetched comes to the listener: start 'photopeakd serve' first, or queue with --no-wait")
+    if not arguments.no_wait and not arguments.get and not _is_served(given):
+        raise Refused("what is fetched comes to the listener: start 'photopeakd serve' first, or fetch with --get")
     records = open_records(given)
     with records.writing() as work:
-        job = fetching.enqueue(work, operator(given), arguments.aet, arguments.query)
+        job = fetching.enqueue(work, operator(given), arguments.aet, arguments.query, get=arguments.get)
     return worked(given, arguments, records, job)
 
 

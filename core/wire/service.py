@@ -108,11 +108,13 @@ class FetchObjects(Shape):
     """What another node is to send us: an accession, a patient number, a Study UID, or KEY=VALUE words."""
 
     query: Annotated[list[Number], Field(min_length=1, max_length=32)]
+    get: bool = False  # by C-GET, on the association that asks
 
 
-class SendObjects(FetchObjects):
-    """What to send to another node; with `commit` it is asked to answer for it."""
+class SendObjects(Shape):
+    """What to send to another node, chosen by the same words; with `commit` it is asked to answer for it."""
 
+    query: Annotated[list[Number], Field(min_length=1, max_length=32)]
     commit: bool = False
 
 

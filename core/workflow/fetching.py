@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydicom import Dataset, config
@@ -18,14 +19,17 @@ from sqlmodel import col, func, select
 
 from core import access, audit, wire
 from core.access import Actor
+from core.dicom.conformance import STORAGE_CLASSES
 from core.dicom.information_models import STUDY_ROOT
 from core.errors import Invalid, NotFound, PeerFailed, Refused
 from core.model import Image, Series, Study
 from core.records import Records, Work
+from core.scu import getting
 from core.scu.peer import Peer
 from core.vocabulary import Operation
 from core.workflow import devices, queue
 from core.workflow.queue import Ticket
+from core.workflow.reception import Reception
 
 KIND = "fetch"
 ATTEMPTS = 24
@@ -107,15 +111,14 @@ def _text(element: Any) -> str:  # noqa: ANN401 - a data element
 # -- fetching --------------------------------------------------------------------------------------------------------
 
 
-def enqueue(work: Work, actor: Actor, aet: str, words: Sequence[str]) -> wire.Job:
-    """Queue that a known node sends us what answers to a query."""
+def enqueue(work: Work, actor: Actor, aet: str, words: Sequence[str], *, get: bool = False) -> wire.Job:
+    """Queue that a known node sends us what answers to a query: to our listener, or by `get` on our own call."""
     access.require(actor, Operation.VIEW_IMAGES)
     device = devices.named(work, aet)
     questions(words)
-    job = work.enqueue(
-        actor.site, KIND, {"aet": device.aet, "query": list(words)}, lane=lane_of(device.aet), asked_by=str(actor),
-        attempts=ATTEMPTS,
-    )  # fmt: skip
+    payload: dict[str, object] = {"aet": device.aet, "query": list(words), "get": get}
+    lane = lane_of(device.aet)
+    job = work.enqueue(actor.site, KIND, payload, lane=lane, asked_by=str(actor), attempts=ATTEMPTS)
     audit.record(work, actor, "images.fetch", device.aet, job=job.id)
     return queue.shape(job)
 
@@ -132,6 +135,7 @@ class Fetcher:
     records: Records
     call: Callable[[wire.Device], Peer]
     aet: str
+    reception: Reception
 
     def run(self, ticket: Ticket) -> None:
         """Find what is asked for and have it sent, one study or series after the other.
@@ -151,7 +155,7 @@ class Fetcher:
             if ticket.cancelled():
                 return
             if list(one) not in fetched:
-                ticket.result["objects"] = ticket.result.get("objects", 0) + self._fetch(peer, one)
+                ticket.result["objects"] = ticket.result.get("objects", 0) + self._fetch(peer, one, ticket)
                 fetched.append(list(one))
             ticket.progress(len(fetched), len(wanted))
 
@@ -167,12 +171,16 @@ class Fetcher:
                 return list(dict.fromkeys(one for one in found if all(one)))
         raise NotFound(f"{peer.aet} has nothing that answers to the query")
 
-    def _fetch(self, peer: Peer, one: tuple[str, ...]) -> int:
+    def _fetch(self, peer: Peer, one: tuple[str, ...], ticket: Ticket) -> int:
         level = "SERIES" if len(one) > 1 else "STUDY"
         keys = _identifier(dict(zip(_UNIQUE[level], one, strict=True)), level)
         for element in [element for element in keys if element.is_empty]:
             del keys[element.tag]
-        moved = peer.move(keys, self.aet)
+        if ticket.payload.get("get"):
+            actor = access.device(peer.aet, ticket.site)
+            moved = getting.get(peer, keys, self._kinds(peer, one), partial(_Taking, self.reception, actor))
+        else:
+            moved = peer.move(keys, self.aet)
         if moved.failed:
             raise PeerFailed(
                 f"{peer.aet} could not send {moved.failed} of {moved.failed + moved.completed} objects here"
@@ -182,6 +190,13 @@ class Fetcher:
             raise Refused(msg)
         return moved.completed + moved.warned
 
+    def _kinds(self, peer: Peer, one: tuple[str, ...]) -> list[str]:
+        """Ask of which SOP classes a study or series is: an association has no room for all there are."""
+        keys = dict(zip(_UNIQUE["SERIES"], one, strict=False))
+        answers = peer.find(STUDY_ROOT, _identifier(keys, "IMAGE"))
+        kinds = dict.fromkeys(str(answer.get("SOPClassUID") or "") for answer in answers)
+        return [kind for kind in kinds if kind] or [each.uid for each in STORAGE_CLASSES if not each.retired]
+
     def _have(self, one: tuple[str, ...]) -> int:
         with self.records.reading() as work:
             held = select(func.count()).select_from(Image).join(Series, col(Series.id) == Image.series_id)
@@ -189,3 +204,20 @@ class Fetcher:
             if len(one) > 1:
                 held = held.where(Series.uid == one[1])
             return work.session.exec(held).one()
+
+
+class _Taking:
+    """An object that comes on our own call: kept like any that comes to the listener."""
+
+    def __init__(self, reception: Reception, actor: Actor, announced: tuple[str, str, str]) -> None:
+        self._reception, self._actor = reception, actor
+        self._arriving = reception.incoming(announced, actor.name)
+
+    def write(self, piece: memoryview) -> None:
+        self._arriving.write(piece)
+
+    def finish(self) -> int:
+        return self._reception.take(self._actor, self._arriving.finish()).status
+
+    def abandon(self) -> None:
+        self._arriving.abandon()

@@ -147,6 +147,15 @@ def test_what_orthanc_has_is_found_and_fetched(both: Both) -> None:
     assert fetching.query(OPERATOR, asked, ["NOBODY"]) == []
 
 
+def test_what_orthanc_has_comes_on_our_own_call_too(both: Both) -> None:
+    uids = both.given("F2", 5)
+    with both.us.records.writing() as work:
+        made = fetching.enqueue(work, OPERATOR, "ORTHANC", ["F2"], get=True)
+    assert both.queued(made).result["objects"] == 5
+    with both.us.records.reading() as work:
+        assert sorted(sending.choose(work, OPERATOR, ["F2"])) == sorted(uids)
+
+
 def _port(both: Both) -> int:
     with both.us.records.reading() as work:
         return devices.named(work, "ORTHANC").port
