@@ -26,7 +26,7 @@ OFFERED: tuple[conformance.Service, ...] = (
     conformance.STORAGE,
     conformance.FIND,
     conformance.MOVE,
-    replace(conformance.GET, role=Role.SCP),
+    conformance.GET,
     conformance.WORKLIST,
     conformance.PROCEDURE_STEP,
     conformance.COMMITMENT,
