@@ -51,6 +51,8 @@ class Line:
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._patience = 0.0
+        if not self._is_tls and _KERNEL_WAITS:
+            connection.settimeout(None)  # the kernel keeps the time: one system call a read instead of two
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def expect(self, seconds: float) -> None:
@@ -61,7 +63,6 @@ class Line:
         if self._is_tls or not _KERNEL_WAITS:
             self._socket.settimeout(max(seconds, 0.001))
             return
-        self._socket.settimeout(None)  # the kernel keeps the time: one system call a read instead of two
         limit = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1_000_000) or 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

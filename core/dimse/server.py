@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 from core.dicom.conformance import MAXIMUM_PDU
 from core.dimse import negotiation
@@ -28,6 +29,7 @@ from core.errors import Refused
 log = logging.getLogger(__name__)
 
 _BACKLOG = 128
+_THREAD_STAYS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Server:
         self._callers: dict[_Caller, None] = {}
         self._nobody = threading.Condition(self._lock)
         self._is_stopping = False
+        self._next: SimpleQueue[tuple[_Caller, Door]] = SimpleQueue()
+        self._idle_threads = 0
         self.associations_served = 0
         self._thread = threading.Thread(target=self._accept_all, name="dicom", daemon=True)
 
@@ -182,11 +186,32 @@ class Server:
         if not self._has_room(caller):
             caller.close()
             return
+        with self._lock:
+            somebody_is_idle = self._idle_threads > 0
+            self._idle_threads -= somebody_is_idle
+        if somebody_is_idle:
+            self._next.put((caller, door))
+            return
         try:
-            threading.Thread(target=self._serve, args=(caller, door), name="association", daemon=True).start()
+            threading.Thread(target=self._work, args=(caller, door), name="association", daemon=True).start()
         except RuntimeError:
             log.error("no thread could be started for a connection from %s", caller.host)  # noqa: TRY400 - one line
             self._forget(caller)
+
+    def _work(self, caller: _Caller, door: Door) -> None:
+        """Serve a connection, then others as they come, until none came for a while."""
+        while True:
+            self._serve(caller, door)
+            with self._lock:
+                self._idle_threads += 1
+            try:
+                caller, door = self._next.get(timeout=_THREAD_STAYS)
+            except Empty:
+                with self._lock:
+                    if self._idle_threads > 0:
+                        self._idle_threads -= 1
+                        return
+                caller, door = self._next.get()  # it was given to us in the last moment
 
     def _has_room(self, caller: _Caller) -> bool:
         """Take the connection in; where too many are open, the one silent longest goes."""

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 
 from pydicom import Dataset
 from pydicom.uid import PYDICOM_ROOT_UID, generate_uid
@@ -38,6 +37,14 @@ _MODELS: dict[str, Model] = {
     **dict(zip(conformance.MOVE.uids, (PATIENT_ROOT, STUDY_ROOT), strict=True)),
     **dict(zip(conformance.GET.uids, (PATIENT_ROOT, STUDY_ROOT), strict=True)),
 }
+_FINDS = frozenset({*conformance.FIND.uids, *conformance.WORKLIST.uids})
+_STEPS, _COMMITMENT = frozenset(conformance.PROCEDURE_STEP.uids), frozenset(conformance.COMMITMENT.uids)
+_CLASSES: dict[int, frozenset[str]] = {
+    Field.C_ECHO: frozenset(conformance.VERIFICATION.uids), Field.C_STORE: frozenset(conformance.STORAGE.uids),
+    Field.C_FIND: _FINDS, Field.C_MOVE: frozenset(conformance.MOVE.uids), Field.C_GET: frozenset(conformance.GET.uids),
+    Field.N_CREATE: _STEPS, Field.N_SET: _STEPS, Field.N_ACTION: _COMMITMENT, Field.N_EVENT_REPORT: _COMMITMENT,
+}  # fmt: skip
+"""The SOP Classes on whose contexts each operation is answered."""
 
 _Table = tuple[tuple[type[CoreError], int], ...]
 # The first class that fits names the status: PS3.4 B.2.3, C.4.1.1.4, C.4.2.1.5 and C.4.3.1.4, PS3.7 C.4 and C.5.
@@ -52,14 +59,6 @@ _N_STATUS: _Table = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Service:
-    """One operation we answer: on contexts of which SOP Classes, and how."""
-
-    classes: frozenset[str]
-    answer: Callable[[Command, Context], None]
-
-
 class Conversation:
     """One association and the services behind it."""
 
@@ -68,20 +67,11 @@ class Conversation:
         self._services = services
         self._largest_object = largest_object
         self._known: Caller | None = None
-        finds = frozenset({*conformance.FIND.uids, *conformance.WORKLIST.uids})
-        steps = frozenset(conformance.PROCEDURE_STEP.uids)
-        commitment = frozenset(conformance.COMMITMENT.uids)
-        self._operations: dict[int, _Service] = {
-            Field.C_ECHO: _Service(frozenset(conformance.VERIFICATION.uids), self._echo),
-            Field.C_STORE: _Service(_STORAGE, self._store),
-            Field.C_FIND: _Service(finds, self._find),
-            Field.C_MOVE: _Service(frozenset(conformance.MOVE.uids), self._move),
-            Field.C_GET: _Service(frozenset(conformance.GET.uids), self._get),
-            Field.N_CREATE: _Service(steps, self._create),
-            Field.N_SET: _Service(steps, self._set),
-            Field.N_ACTION: _Service(commitment, self._commit),
-            Field.N_EVENT_REPORT: _Service(commitment, self._committed),
-        }
+        self._answers: dict[int, Callable[[Command, Context], None]] = {
+            Field.C_ECHO: self._echo, Field.C_STORE: self._store, Field.C_FIND: self._find, Field.C_MOVE: self._move,
+            Field.C_GET: self._get, Field.N_CREATE: self._create, Field.N_SET: self._set, Field.N_ACTION: self._commit,
+            Field.N_EVENT_REPORT: self._committed,
+        }  # fmt: skip
 
     def run(self) -> None:
         """Answer until the association is over, which is raised as `Ended`."""
@@ -92,13 +82,13 @@ class Conversation:
         field = command.field
         if field & IS_RESPONSE or field == Field.C_CANCEL:  # late, or of nothing that runs
             return
-        service, context = self._operations.get(field), self._association.context(command.context)
-        if service is None:
+        answer, context = self._answers.get(field), self._association.context(command.context)
+        if answer is None:
             self._association.respond(command, _NO_SUCH_OPERATION)
-        elif context.abstract_syntax not in service.classes or command.sop_class != context.abstract_syntax:
+        elif context.abstract_syntax not in _CLASSES[field] or command.sop_class != context.abstract_syntax:
             self._association.respond(command, _NO_SUCH_CLASS, "not the SOP Class of this presentation context")
         else:
-            service.answer(command, context)
+            answer(command, context)
 
     # -- who ---------------------------------------------------------------------------------------------------------
 
@@ -353,6 +343,3 @@ def _status(error: Exception, table: _Table, what: str) -> tuple[int, str]:
     if not isinstance(error, Refused):
         log.error("%s failed: %s", what, error.detail)
     return next(status for kind, status in table if isinstance(error, kind)), error.detail
-
-
-_STORAGE = frozenset(conformance.STORAGE.uids)
