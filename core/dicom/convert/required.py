@@ -201,6 +201,9 @@ def _as_secondary_capture(elements: Elements, say: Say) -> None:
     put(elements, "ConversionType", "DI")
     if not text_of(elements, "ImageType"):
         put(elements, "ImageType", "DERIVED\\SECONDARY")
+    for keyword in ("Laterality", "PatientOrientation"):  # type 2C of General Series and General Image
+        if tag_for_keyword(keyword) not in elements:
+            put(elements, keyword, "")
     if PIXEL_DATA not in elements:
         say("there are no pixels")
     for keyword in ("ImagePosition", "ImageOrientation", "Location"):  # retired with ACR-NEMA
