@@ -474,7 +474,7 @@ def test_a_peer_that_does_not_read_its_answers_is_left(shelf: Shelf) -> None:
         line.say(_associate_find())
         line.hear()
         line.say(_find_request())
-        assert _wait(lambda: shelf.queries_closed == 1)
+        assert _wait(lambda: shelf.queries_closed == 1, 60)
 
 
 # -- what a command may say wrongly ----------------------------------------------------------------------------------
