@@ -11,17 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from sqlalchemy import and_, exists, or_
 from sqlmodel import col, func, select
 
-from core.archive.stores import QUARANTINE, Store
-from core.model import Image, Quarantined, Receipt, TierMove
+from core.archive.stores import COPIES, ORIGINALS, QUARANTINE, STANDARD, Store
+from core.model import BackupCopy, Conversion, Image, Quarantined, Receipt, TierMove
 from core.records import Work
 
 _PIECE = 1 << 20
 _AT_ONCE = 500
+_APART = (COPIES, ORIGINALS, QUARANTINE, STANDARD)  # names the files beside the objects begin with
 
 
 class Stage(StrEnum):
@@ -29,12 +30,19 @@ class Stage(StrEnum):
 
     IMAGES = auto()
     APART = auto()
+    CONVERSIONS = auto()
+    COPIES = auto()
     RECEIPTS = auto()
 
 
+BESIDE = frozenset({Stage.CONVERSIONS, Stage.COPIES})
+"""The stages of files that stand beside objects counted elsewhere."""
+
 STAGE_AFTER: dict[Stage, Stage | None] = {
     Stage.IMAGES: Stage.APART,
-    Stage.APART: Stage.RECEIPTS,
+    Stage.APART: Stage.CONVERSIONS,
+    Stage.CONVERSIONS: Stage.COPIES,
+    Stage.COPIES: Stage.RECEIPTS,
     Stage.RECEIPTS: None,
 }
 
@@ -74,23 +82,41 @@ def page(work: Work, stage: Stage, after: int, at_once: int = _AT_ONCE) -> Page 
     """Return what stands behind the row `after` of a stage; None when that was the last."""
     if stage is Stage.RECEIPTS:
         return _receipts_page(work, after, at_once)
-    rows: Sequence[Image | Quarantined] = (
-        _rows(work, Image, after, at_once) if stage is Stage.IMAGES else _rows(work, Quarantined, after, at_once)
-    )
+    if stage is Stage.CONVERSIONS:
+        return _conversions_page(work, after, at_once)
+    rows = _rows(work, _TABLES[stage], after, at_once)
     return Page([_of(row) for row in rows], len(rows), rows[-1].id or 0) if rows else None
 
 
-_Row = TypeVar("_Row", Image, Quarantined)
+_Stored = Image | Quarantined | BackupCopy
+_TABLES: dict[Stage, type[_Stored]] = {Stage.IMAGES: Image, Stage.APART: Quarantined, Stage.COPIES: BackupCopy}
 
 
-def _rows(work: Work, table: type[_Row], after: int, at_once: int) -> Sequence[_Row]:
-    found = select(table).where(col(table.id) > after).order_by(col(table.id)).limit(at_once)
-    return work.session.exec(found).all()
+def _rows(work: Work, table: Any, after: int, at_once: int) -> Sequence[Any]:  # noqa: ANN401 - rows of any table
+    return work.session.exec(select(table).where(table.id > after).order_by(table.id).limit(at_once)).all()
 
 
-def _of(row: Image | Quarantined | Receipt) -> Acknowledged:
+def _of(row: _Stored | Receipt) -> Acknowledged:
     indexed = not isinstance(row, Receipt)
     return Acknowledged(row.sop_uid, row.path, row.size, row.sha256, site=row.site, store=row.store, indexed=indexed)
+
+
+def _conversions_page(work: Work, after: int, at_once: int) -> Page | None:
+    """Return the files beside those of objects that came non-standard: as they came, or the standard ones."""
+    rows: Sequence[Conversion] = _rows(work, Conversion, after, at_once)
+    uids = [row.sop_uid for row in rows]
+    images = set(work.session.exec(select(Image.path).where(col(Image.sop_uid).in_(uids))))
+    beside = [one for row in rows for one in _files_of(row) if one.path and one.path not in images]
+    return Page(beside, len(rows), rows[-1].id or 0) if rows else None
+
+
+def _files_of(row: Conversion) -> tuple[Acknowledged, Acknowledged]:
+    original = (row.original_path, row.original_size, row.original_sha256)
+    standard = (row.standard_path, row.standard_size, row.standard_sha256)
+    return (
+        Acknowledged(row.sop_uid, *original, site=row.site, store=row.store),
+        Acknowledged(row.sop_uid, *standard, site=row.site, store=row.store),
+    )
 
 
 def _receipts_page(work: Work, after: int, at_once: int) -> Page | None:
@@ -117,8 +143,8 @@ def _receipts_page(work: Work, after: int, at_once: int) -> Page | None:
 
 
 def acknowledged(work: Work) -> Iterator[Acknowledged]:
-    """Yield all that must be there: images, objects kept apart, and receipts whose object has no row any more."""
-    for stage in Stage:
+    """Yield the objects that must be there: images, those kept apart, and receipts whose object has no row any more."""
+    for stage in (Stage.IMAGES, Stage.APART, Stage.RECEIPTS):
         after = 0
         while found := page(work, stage, after):
             yield from found.objects
@@ -127,7 +153,8 @@ def acknowledged(work: Work) -> Iterator[Acknowledged]:
 
 def rows_of(work: Work) -> int:
     """Return how many rows a proof looks through."""
-    return sum(work.session.exec(select(func.count()).select_from(t)).one() for t in (Image, Quarantined, Receipt))
+    tables = (*_TABLES.values(), Conversion, Receipt)
+    return sum(work.session.exec(select(func.count()).select_from(table)).one() for table in tables)
 
 
 def receipts(work: Work) -> int:
@@ -137,12 +164,16 @@ def receipts(work: Work) -> int:
 
 def again(work: Work, site: str, sop_uid: str, path: str) -> Acknowledged | None:
     """Read an object's row anew: it may have been moved or mended since; None when it has no row any more."""
-    images = select(Image).where(Image.sop_uid == sop_uid, Image.site == site)
-    apart = select(Quarantined).where(Quarantined.sop_uid == sop_uid, Quarantined.site == site)
-    rows = [_of(row) for row in (*work.session.exec(images), *work.session.exec(apart))]
-    rows.sort(key=lambda row: row.path != path)
-    moved = bool(rows) and rows[0].path != path and path.startswith(QUARANTINE)
-    return rows[0] if rows and not moved else None
+    found = [_with_uid(work, table, site, sop_uid) for table in (*_TABLES.values(), Conversion)]
+    image, rows = found[0], [_of(row) for stored in found[:-1] for row in stored]
+    rows += [one for row in found[-1] for one in _files_of(row)]
+    there = next((row for row in rows if row.path == path), None)
+    beside = path.startswith(_APART)
+    return there or (None if beside or not image else _of(image[0]))
+
+
+def _with_uid(work: Work, table: Any, site: str, sop_uid: str) -> Sequence[Any]:  # noqa: ANN401 - rows of any table
+    return work.session.exec(select(table).where(table.site == site, table.sop_uid == sop_uid)).all()
 
 
 def faults_of(store: Store, one: Acknowledged, *, deep: bool) -> Iterator[Fault]:

@@ -14,8 +14,6 @@ from core.settings import Settings
 from core.workflow import integrity, recovery
 from core.workflow.integrity import Verifier
 
-_CONTENTS = "DICOMDIR"
-
 
 def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
     """Declare the commands."""
@@ -50,7 +48,7 @@ def _verify(given: Settings, arguments: Arguments) -> int:
     broken = row.audit_broken_at is not None
     lines += [f"the audit trail was changed by hand at entry {row.audit_broken_at}"] if broken else []
     count = len(damages) + broken
-    ended = f"{count} faults" if count else "all present and intact" if row.deep else "all present"
+    ended = f"{count} fault{'s' * (count > 1)}" if count else "all present and intact" if row.deep else "all present"
     say(arguments, facts, "\n".join([*lines, f"{row.objects} objects, {receipts} receipts: {ended}"]))
     return 1 if count else 0
 

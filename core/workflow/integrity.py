@@ -16,7 +16,7 @@ from sqlmodel import and_, col, func, select
 from core import access, audit, wire
 from core.access import Actor
 from core.archive import proof
-from core.archive.proof import STAGE_AFTER, Acknowledged, Fault, Page, Stage
+from core.archive.proof import BESIDE, STAGE_AFTER, Acknowledged, Fault, Page, Stage
 from core.archive.stores import Store
 from core.errors import NotFound
 from core.model import Batch, Correction, Damage, Exam, Image, Proof, Report, ReportVersion
@@ -163,7 +163,7 @@ def _moved(work: Work, proof_id: int | None, page: Page, damaged: Sequence[tuple
     row = work.session.get_one(Proof, proof_id)
     row.after, row.moved_at = page.last, work.now
     row.done += page.rows
-    row.objects += len(page.objects)
+    row.objects += len(page.objects) if row.stage not in BESIDE else 0
     row.bytes += sum(one.size for one in page.objects)
     row.faults += len(damaged)
     new = [_damage(work, row, one, fault) for one, fault in damaged]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from core import access, wire
 from core.archive.keeper import Keeper
 from core.archive.stores import LocalStore
 from core.errors import Forbidden, NotFound
-from core.model import AuditEntry, Batch, Damage, Image, Proof, Receipt, Report, ReportVersion
+from core.model import AuditEntry, Batch, Conversion, Damage, Image, Proof, Receipt, Report, ReportVersion
 from core.vocabulary import BatchState, Role
 from core.workflow import corrections, integrity, reading, viewing
 from core.workflow.integrity import Verifier
@@ -232,3 +233,23 @@ def test_a_receipt_of_each_acknowledgement_is_looked_at(archive: Archive) -> Non
     with archive.records.reading() as work:
         assert len(work.session.exec(select(Receipt)).all()) == 2
     assert archive.proven().done == 3
+
+
+def test_the_file_an_object_came_in_is_looked_at_beside_the_standard_one(archive: Archive) -> None:
+    image, beside = archive.receive(), archive.keeper.store.local("originals/1.img")
+    beside.parent.mkdir(parents=True)
+    beside.write_bytes(b"as it came")
+    with archive.records.writing() as work:
+        row = Conversion(
+            site="MAIN", sop_uid=image.sop_uid, kind="interfile", store="local", original_path="originals/1.img",
+            original_size=10, original_sha256=sha256(b"as it came").hexdigest(), standard_path=image.path,
+            standard_size=image.size, standard_sha256=image.sha256, at=work.now,
+        )  # fmt: skip
+        work.add(row)
+    assert archive.proven(deep=True).objects == 1
+    assert archive.damages() == []
+    beside.write_bytes(b"AS IT CAME")
+    assert archive.proven(deep=True).faults == 1
+    beside.write_bytes(b"as it came")
+    archive.proven()
+    assert archive.damages() == []
