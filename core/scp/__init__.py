@@ -7,7 +7,7 @@ what `core.errors` has. `listener` alone knows the engine and turns answers and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,6 @@ from pydicom import Dataset
 from core.access import Actor
 from core.access import device as device_actor
 from core.dicom import conformance
-from core.dicom.conformance import Role
 from core.dicom.information_models import Model
 from core.dimse.messages import Status
 from core.errors import Refused
