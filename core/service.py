@@ -49,6 +49,7 @@ from core.workflow.intake import Intake
 from core.workflow.integrity import Verifier
 from core.workflow.reading import Desk
 from core.workflow.reception import Reception
+from core.workflow.retrieval import Finder
 from core.workflow.staffing import SignIns
 from core.workflow.tiering import Tiering
 from core.workflow.viewing import LightBox
@@ -253,7 +254,7 @@ class Service:
             who=partial(who_calls, records, self.settings.site),
             echo=partial(verification.echo, records),
             store=partial(storage.Receiving, self.reception),
-            find=partial(query_retrieve.find, records, self.settings.aet),
+            find=partial(query_retrieve.find, Finder(records, self.settings.aet)),
             move=partial(retrieve.move, records, keeper.store.local, partial(peer_of, self.settings)),
             get=partial(retrieve.get, records, keeper.store.local),
             find_worklist=partial(worklist.find, records),

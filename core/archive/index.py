@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -138,44 +139,74 @@ def _depth(keys: Dataset) -> int:
     return LEVELS.index(matching.level_of(keys))
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """What is read for the attributes of a query: first those a row has, then what tells one answer from another.
+
+    `keys` says where, by level, stands what derived attributes are looked up by; `few` and `many` are the statement,
+    but for its conditions, when few rows are expected and when not.
+    """
+
+    width: int
+    derived: tuple[int, ...]
+    same: tuple[int, ...]
+    keys: dict[int, tuple[int, ...]]
+    few: Clause
+    many: Clause
+
+
+@lru_cache(maxsize=256)
+def _layout(depth: int, tags: tuple[int, ...]) -> _Layout:
+    """Lay out a query; peers ask the same again and again, and statements are slow to build."""
+    columns = {tag: column for level in _COLUMNS[: depth + 1] for tag, column in level.items()}
+    direct = [_as_text(columns[tag]) for tag in tags if tag in columns]
+    derived = tuple(tag for tag in tags if tag not in columns)
+    beside: dict[Column, int] = {}
+
+    def place(column: Column) -> int:
+        return beside.setdefault(column, len(direct) + len(beside))
+
+    same = tuple(place(column) for column in _SAME[depth])
+    levels = {_level(tag, depth) for tag in derived}
+    keys = {of: tuple(place(column) for column in _KEYS[of]) for of in levels}
+    read = select(*direct, *beside).select_from(_joined(_PATIENT, depth))
+    few, many = (read.order_by(*_order(depth, few=few)) for few in (True, False))
+    return _Layout(len(direct), derived, same, keys, few, many)
+
+
+def _level(tag: int, depth: int) -> int:
+    """Return the level a derived attribute belongs to."""
+    if tag in _COUNTED:
+        return _COUNTED[tag][0]
+    return depth if tag == _AVAILABLE else _STUDY
+
+
 class _Query:
     """One query: its rows, read some hundred at a time, and what is derived from the rows below them."""
 
     def __init__(self, work: Work, keys: Dataset, model: Model, site: str) -> None:
         self._connection = work.session.connection()
         self._site, self._depth = site, _depth(keys)
-        held_here = held(keys)
-        columns = {tag: column for level in _COLUMNS[: self._depth + 1] for tag, column in level.items()}
-        self._direct = [columns[tag] for tag in held_here if tag in columns]
-        self._derived = [tag for tag in held_here if tag not in columns]
-        places = {tag: at for at, tag in enumerate(held_here)}
+        tags = held(keys)
+        self._layout = _layout(self._depth, tags)
+        places = {tag: at for at, tag in enumerate(tags)}
         self._wishes = [wish for wish in matching.wishes(keys, model) if wish.tag in places]
-        self._tests = [(places[wish.tag], wish.test()) for wish in self._wishes if wish.tag in columns]
-        self._late_tests = [(places[wish.tag], wish.test()) for wish in self._wishes if wish.tag not in columns]
-        self._beside: dict[Column, int] = {}
-        self._same = [self._place(column) for column in _SAME[self._depth]]
-        self._keys = {of: [self._place(column) for column in _KEYS[of]] for of in map(self._level, self._derived)}
-
-    def _place(self, column: Column) -> int:
-        """Have a column read beside those asked for, and return where it stands in a row."""
-        return self._beside.setdefault(column, len(self._direct) + len(self._beside))
-
-    def _level(self, tag: int) -> int:
-        """Return the level a derived attribute belongs to."""
-        if tag in _COUNTED:
-            return _COUNTED[tag][0]
-        return self._depth if tag == _AVAILABLE else _STUDY
+        tests = [(places[wish.tag], wish.test()) for wish in self._wishes]
+        self._tests = [(at, test) for at, test in tests if at < self._layout.width]
+        self._late_tests = [(at, test) for at, test in tests if at >= self._layout.width]
 
     def answers(self) -> Iterator[tuple[str, ...]]:
         """Yield the texts of each answer once."""
         seen: set[tuple[str, ...]] = set()
-        width = len(self._direct)
+        width, which = self._layout.width, itemgetter(*self._layout.same)
         for rows in self._read():
-            likely = [row for row in rows if all(test(row[at]) for at, test in self._tests)]
-            lookups = [self._lookup(tag, likely) for tag in self._derived] if likely else []
+            likely = rows
+            for at, test in self._tests:
+                likely = [row for row in likely if test(row[at])]
+            lookups = [self._lookup(tag, likely) for tag in self._layout.derived] if likely else []
             for row in likely:
-                texts = (*row[:width], *(look(row) for look in lookups))
-                same = tuple(row[at] for at in self._same)
+                texts = (*row[:width], *[look(row) for look in lookups])
+                same = which(row)
                 if same not in seen and all(test(texts[at]) for at, test in self._late_tests):
                     seen.add(same)
                     yield texts
@@ -192,37 +223,30 @@ class _Query:
             result.close()
 
     def _statement(self) -> Clause:
-        shown = (_as_text(column) for column in self._direct)
         conditions, few = _Conditions(self._connection, self._site, self._depth).of(self._wishes)
-        return (
-            select(*shown, *self._beside)
-            .select_from(_joined(_PATIENT, self._depth))
-            .where(*conditions)
-            .order_by(*_order(self._depth, few=few))
-        )
+        return (self._layout.few if few else self._layout.many).where(*conditions)
 
     # -- what the rows below say -------------------------------------------------------------------------------------
 
     def _lookup(self, tag: int, rows: Sequence[Row]) -> Callable[[Row], str]:
         """Return what gives a derived attribute of a row, read for all of `rows` at once."""
-        of = self._level(tag)
-        key = itemgetter(*self._keys[of])
+        of = _level(tag, self._depth)
+        places = self._layout.keys[of]
+        key = itemgetter(*places)
         if of == _IMAGE:
             return lambda row: _AVAILABILITY.get(key(row), "NEARLINE")
-        firsts = list({row[self._keys[of][0]] for row in rows})
+        firsts = list({row[places[0]] for row in rows})
         known, otherwise = self._counts(tag, firsts) if tag in _COUNTED else self._said(tag, of, firsts)
         return lambda row: known.get(key(row), otherwise)
 
     def _counts(self, tag: int, firsts: Sequence[str]) -> tuple[dict[Any, str], str]:
         of, what = _COUNTED[tag]
-        column = func.count(col(Image.id)) if what == _IMAGE else func.count(func.distinct(_KEYS[what][0]))
-        found = self._below(of, what, column, firsts).group_by(*_KEYS[of])
+        found = _below(of, what, tag).where(*self._among(of, firsts)).group_by(*_KEYS[of])
         return {_key(key): str(count) for *key, count in self._connection.execute(found).all()}, "0"
 
     def _said(self, tag: int, of: int, firsts: Sequence[str]) -> tuple[dict[Any, str], str]:
         """Return what the rows below have, several values in order, and what is said where they have nothing."""
-        column = {_MODALITIES: Series.modality, _CLASSES: Image.sop_class}.get(tag, Image.tier)
-        found = self._below(of, _SERIES if tag == _MODALITIES else _IMAGE, column, firsts)
+        found = _below(of, _SERIES if tag == _MODALITIES else _IMAGE, tag).where(*self._among(of, firsts))
         if tag == _AVAILABLE:
             found = found.where(Image.tier != literal_column("'online'"))
         said: dict[Any, set[str]] = {}
@@ -232,11 +256,18 @@ class _Query:
             return {key: _least_available(tiers) for key, tiers in said.items()}, "ONLINE"
         return {key: "\\".join(sorted(filter(None, values))) for key, values in said.items()}, ""
 
-    def _below(self, of: int, depth: int, column: Column, firsts: Sequence[str]) -> Clause:
-        """Select a column of a level below, with what it belongs to."""
-        top, keys = min(of, _STUDY), _KEYS[of]
-        there = select(*keys, column).select_from(_joined(top, depth))
-        return there.where(_TABLES[top].site == self._site, _among(self._connection, keys[0], firsts))
+    def _among(self, of: int, firsts: Sequence[str]) -> tuple[Clause, ...]:
+        site = _TABLES[min(of, _STUDY)].site == self._site
+        return (site, _among(self._connection, _KEYS[of][0], firsts))
+
+
+@lru_cache(maxsize=64)
+def _below(of: int, depth: int, tag: int) -> Clause:
+    """Select what a derived attribute is made of, from the level below that has it, with what it belongs to."""
+    column: Column = {_MODALITIES: Series.modality, _CLASSES: Image.sop_class, _AVAILABLE: Image.tier}.get(tag)
+    if tag in _COUNTED:
+        column = func.count(col(Image.id)) if depth == _IMAGE else func.count(func.distinct(_KEYS[depth][0]))
+    return select(*_KEYS[of], column).select_from(_joined(min(of, _STUDY), depth))
 
 
 def _key(values: Sequence[Any]) -> Any:  # noqa: ANN401 - as itemgetter gives it: one value, or a tuple

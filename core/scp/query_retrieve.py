@@ -7,17 +7,13 @@ from collections.abc import Iterator
 from pydicom import Dataset
 
 from core.dicom.information_models import Model
-from core.records import Records
 from core.scp import Caller
-from core.workflow import retrieval
-from core.workflow.retrieval import Asker
+from core.workflow.retrieval import Asker, Finder
 
 
-def find(
-    records: Records, own_aet: str, caller: Caller, keys: Dataset, model: Model, transfer_syntax: str
-) -> Iterator[bytes]:
+def find(finder: Finder, caller: Caller, keys: Dataset, model: Model, transfer_syntax: str) -> Iterator[bytes]:
     """Yield what answers a query, encoded; raises Invalid where the query is malformed."""
-    return retrieval.find(records, asker(caller), keys, model, transfer_syntax, own_aet)
+    return finder.find(asker(caller), keys, model, transfer_syntax)
 
 
 def asker(caller: Caller) -> Asker:

@@ -1,6 +1,6 @@
 """Answer what other nodes ask for: queries over what arrived, and the objects themselves.
 
-Reading waits for nobody: who was heard is noted at most once a minute, because a note is a durable write.
+Reading waits for nobody that writes; what leaves is in the audit trail.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydicom import Dataset
@@ -20,12 +20,12 @@ from core.dicom import matching
 from core.dicom.identifiers import RETRIEVE_AE_TITLE, TIMEZONE_OFFSET, IdentifierWriter, Shown
 from core.dicom.information_models import LEVELS, UNIQUE_KEYS, Model
 from core.errors import Invalid, NotFound
-from core.model import Heard
 from core.records import Records, Work
 from core.scu.peer import Object
 from core.workflow import devices
 
 _NOTED_EVERY = timedelta(minutes=1)
+_MOST_NOTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,46 +45,48 @@ class Retrieval:
     device: wire.Device | None = None
 
 
-def find(
-    records: Records, asker: Asker, keys: Dataset, model: Model, transfer_syntax: str, own_aet: str
-) -> Iterator[bytes]:
-    """Yield the encoded identifiers that answer a query, in an order that stays the same.
+class Finder:
+    """Answers queries, and remembers of whom it noted lately that they were heard."""
 
-    Each is in letters the asker can show; `own_aet` is where the objects may be retrieved from.
+    def __init__(self, records: Records, own_aet: str) -> None:
+        """`own_aet` is where the objects may be retrieved from."""
+        self._records, self._own_aet = records, own_aet
+        self._noted: dict[Asker, datetime] = {}
 
-    Raises
-    ------
-    Invalid
-        The query is malformed; the message says where.
-    """
-    wrong = matching.problems(keys, model)
-    if wrong:
-        raise Invalid(wrong[0])
-    note(records, asker, "C-FIND")
-    return _answers(records, asker, keys, model, (transfer_syntax, own_aet))
+    def find(self, asker: Asker, keys: Dataset, model: Model, transfer_syntax: str) -> Iterator[bytes]:
+        """Yield the encoded identifiers that answer a query, in letters the asker can show and an order that stays.
 
+        Raises
+        ------
+        Invalid
+            The query is malformed; the message says where.
+        """
+        wrong = matching.problems(keys, model)
+        if wrong:
+            raise Invalid(wrong[0])
+        self._note(asker)
+        return self._answers(asker, keys, model, transfer_syntax)
 
-def _answers(records: Records, asker: Asker, keys: Dataset, model: Model, shown: tuple[str, str]) -> Iterator[bytes]:
-    with records.reading() as work:
-        device = devices.known(work, asker.aet)
-        always = {RETRIEVE_AE_TITLE: shown[1], TIMEZONE_OFFSET: f"{work.now.astimezone():%z}"}
-        writer = IdentifierWriter(keys, index.held(keys), Shown(shown[0], device.charset if device else "", always))
-        yield from map(writer.write, index.find(work, keys, model, asker.site))
+    def _answers(self, asker: Asker, keys: Dataset, model: Model, transfer_syntax: str) -> Iterator[bytes]:
+        with self._records.reading() as work:
+            device = devices.known(work, asker.aet)
+            always = {RETRIEVE_AE_TITLE: self._own_aet, TIMEZONE_OFFSET: f"{work.now.astimezone():%z}"}
+            shown = Shown(transfer_syntax, device.charset if device else "", always)
+            writer = IdentifierWriter(keys, index.held(keys), shown)
+            yield from map(writer.write, index.find(work, keys, model, asker.site))
 
-
-def note(records: Records, asker: Asker, service: str) -> None:
-    """Note that a node was heard, unless that was noted just now."""
-    with records.reading() as work:
-        if _noted(work, asker, service):
+    def _note(self, asker: Asker) -> None:
+        """Note that a node was heard; at most once a minute, because a note is a durable write."""
+        with self._records.reading() as work:
+            now = work.now
+        noted = self._noted.get(asker)
+        if noted is not None and noted > now - _NOTED_EVERY:
             return
-    with records.writing() as work:
-        devices.heard(work, asker.aet, asker.site, asker.host, service)
-
-
-def _noted(work: Work, asker: Asker, service: str) -> bool:
-    row = work.session.get(Heard, asker.aet)
-    said = row is not None and (row.host, row.service) == (asker.host, service)
-    return said and row is not None and row.at is not None and row.at > work.now - _NOTED_EVERY
+        if len(self._noted) > _MOST_NOTED:
+            self._noted.clear()
+        self._noted[asker] = now
+        with self._records.writing() as work:
+            devices.heard(work, asker.aet, asker.site, asker.host, "C-FIND")
 
 
 def retrieve(

@@ -286,7 +286,7 @@ def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom warns of wild cards in UIDs
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(asked=queries(), syntax=st.sampled_from([IMPLICIT, EXPLICIT, BIG]))
 def test_the_index_finds_what_the_rule_finds(archive: Archive, asked: tuple[Dataset, str], syntax: str) -> None:
     keys, model = asked[0], ROOTS[asked[1]]
