@@ -1,4 +1,4 @@
-"""images status, unfiled, candidates, file, unfile, undo, corrections, quarantined, overdue, show."""
+"""images status, unfiled, candidates, file, unfile, undo, corrections, quarantined, admit, converted, overdue, show."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
         ("overdue", _overdue, "exams whose images should have come"),
     ):
         command(verbs, name, run, text, _say_overdue if name == "overdue" else None)
+    command(verbs, "converted", _converted, "what came non-standard, and what was mended", _say_converted)
+    admit = command(verbs, "admit", _admit, "give an object kept apart a UID of its own, and take it in", _say_admitted)
+    admit.add_argument("number", type=int, help="as images quarantined tells it")
     _declare_show(verbs)
 
 
@@ -106,6 +109,14 @@ def _corrections(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 -
 
 def _quarantined(client: Client, _arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
     return client.get("images/quarantined")
+
+
+def _converted(client: Client, _arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return client.get("images/converted")
+
+
+def _admit(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
+    return client.post(_at("images/quarantined", arguments.number, "admit"), {})
 
 
 def _overdue(client: Client, _arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
@@ -212,7 +223,21 @@ def _say_series(series: dict[str, Any]) -> str:
     uids = [f"        {instance['uid']}" for instance in series["instances"][:5]]
     more = [f"        and {len(series['instances']) - 5} more"] if len(series["instances"]) > len(uids) else []
     said = f"{series['number'] or '-':>4}  {series['modality']}  {series['description'] or '-'}  {count}  {sent}{apart}"
-    return "\n".join([said, *uids, *more])
+    repairs = dict.fromkeys(repair for instance in series["instances"] for repair in instance.get("repairs", ()))
+    return "\n".join([said, *uids, *more, *(f"        mended: {repair}" for repair in list(repairs)[:8])])
+
+
+def _say_converted(rows: list[dict[str, Any]]) -> str:
+    said = []
+    for row in rows:
+        charset = f"  text {row['charset']} ({row['confidence']:.0%})" if row["charset"] != row["charset_said"] else ""
+        said += [f"{row['at'][:16]}  {row['kind']}  {row['sop_instance_uid']}{charset}"]
+        said += [f"        {repair}" for repair in row["repairs"]]
+    return "\n".join(said) if said else "nothing was mended"
+
+
+def _say_admitted(one: dict[str, Any]) -> str:
+    return "\n".join([f"taken in as {one['sop_uid']}", *(f"        {repair}" for repair in one["repairs"])])
 
 
 def _say_picture(picture: dict[str, Any]) -> str:

@@ -250,6 +250,7 @@ class Filing(Page):
 
         def known(full: Item) -> None:
             batch["candidates"] = self._candidates[batch["id"]] = full["candidates"]
+            batch["repairs"] = full["repairs"]
             self._read.add(batch["id"])
             self.query_one(PagedList).refresh()
             if self._batch() is batch:

@@ -28,6 +28,7 @@ from console.screens.page import Page
 from console.widgets.paged_list import Item
 from console.widgets.picture import Drawn, Picture
 from console.widgets.reel import GRIDS, Album, Key, Look, Reel, Shot, Spot, identity_lines
+from console.widgets.repairs import mended_lines
 from console.words import _
 from core.vocabulary import Operation
 
@@ -435,6 +436,7 @@ class Viewer(Page):
         text.append(f"{heading}\n", "bold")
         if harm := self._harm():
             text.append(f"{harm}\n", "bold reverse")
+        text.append_text(mended_lines(self._instance()))
         _line(text, _("Series"), f"{self._reel.number + 1}/{len(self._reel.series)}  {now['step']}".rstrip())
         _line(text, _("Date"), _moment(now["date"]))
         _line(text, _("Frame"), self._frame_words(numbers))
@@ -455,6 +457,11 @@ class Viewer(Page):
             words = f"{mark} {one['description'] or one['modality']}  {frames}{aside}\n"
             text.append(words, "bold" if mark == ">" else "dim")
         return text
+
+    def _instance(self) -> dict[str, Any]:
+        """What is known of the object under the eye."""
+        spot = self._reel.spot
+        return next((one for one in self._reel.now["instances"] if spot and one["uid"] == spot.uid), {})
 
     def _harm(self) -> str:
         """Say how the object under the eye is damaged, else how many of its series are."""

@@ -15,6 +15,7 @@ from rich.text import Text
 from console.widgets import states
 from console.widgets.paged_list import Item
 from console.widgets.people import clock, name
+from console.widgets.repairs import repair_lines
 from console.words import _
 
 Tones = Mapping[str, str]
@@ -86,7 +87,9 @@ def compared(
             _cell(registered.get(key, ""), tones, plain=plain, wrong=bool(wrong)),
             _cell(worklist.get(key, ""), tones, plain=plain, wrong=bool(other)),
         )  # fmt: skip
-    return Group(_why(batch, now, tones), table, _candidates(batch, candidate, tones, plain=plain))
+    mended = repair_lines(batch.get("repairs") or [])
+    parts = (_why(batch, now, tones), table, _candidates(batch, candidate, tones, plain=plain))
+    return Group(*parts, mended) if mended else Group(*parts)
 
 
 def issued_to(batch: Item) -> str:

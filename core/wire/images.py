@@ -46,6 +46,7 @@ class Unfiled(Shape):
     contradicts: str | None = None  # accession of the exam it contradicts
     reasons: list[str]
     candidates: list[Candidate] = []
+    repairs: list[str] = []  # what was mended in its objects, each once; told of one batch, not in a list
 
 
 class FileBatch(Shape):

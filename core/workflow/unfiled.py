@@ -9,13 +9,14 @@ from sqlmodel import col, select
 
 from core import access, course, wire
 from core.access import Actor
-from core.model import Batch, Exam, Patient, Quarantined
+from core.model import Batch, Conversion, Exam, Image, Patient, Quarantined
 from core.records import Work
 from core.vocabulary import EXAM_CLOSED, BatchState, Evidence, ImagesState, Operation
 from core.workflow import corrections, filing
 from core.workflow.matching_rule import Field, Match
 
 WAITING = (BatchState.UNFILED, BatchState.CONFLICTING)
+_LOOKED_AT, _TOLD = 100, 12  # objects whose repairs are told with their batch, and how many of them
 
 
 def listing(
@@ -53,7 +54,15 @@ def _shape(work: Work, batch: Batch, series: list[str], *, candidates: bool) -> 
         series=series, received=batch.received, first_at=wire.local(batch.first_at),
         last_at=wire.local(batch.last_at), state=batch.state, contradicts=against.accession if against else None,
         reasons=batch.reasons, candidates=_candidates(work, batch) if wanted else [],
+        repairs=_repairs(work, batch) if candidates else [],
     )  # fmt: skip
+
+
+def _repairs(work: Work, batch: Batch) -> list[str]:
+    """Return what was mended in the objects of a batch, each repair once."""
+    mended = select(Conversion.repairs).join(Image, col(Image.sop_uid) == Conversion.sop_uid)
+    rows = work.session.exec(mended.where(Image.batch_id == batch.id, Conversion.site == batch.site).limit(_LOOKED_AT))
+    return list(dict.fromkeys(repair for repairs in rows for repair in repairs))[:_TOLD]
 
 
 def _candidates(work: Work, batch: Batch) -> list[wire.Candidate]:
