@@ -62,6 +62,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("patient.edit", "f6", "Change", right=Operation.REGISTER),
     Command("patient.receipt", "f7", "Receipt"),
     Command("patient.cancel_exam", "f8", "Cancel exam", right=Operation.REGISTER),
+    Command("patient.merge", "f9", "Same person", right=Operation.MERGE_PATIENTS),
+    Command("patient.unmerge", "f10", "Take a merge back", shown=False, right=Operation.MERGE_PATIENTS),
     # -- the registration form
     Command("registration.register", "ctrl+s", "Register"),
     Command("registration.unknown", "f4", "Unknown patient"),

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from console import receipt
 from console.desk import Desk
 from console.screens.dialogs import AskText, Read
+from console.screens.merging import Merging
 from console.screens.page import Page
 from console.screens.patient_change import PatientChangePage
 from console.screens.registration import RegistrationPage, hand_out
@@ -28,7 +29,10 @@ class PatientPage(Page):
 
     NAME = "patient"
     TITLE = "Patient"
-    HELP = "One patient: who they are, and their exams, the latest first."
+    HELP = (
+        "One patient: who they are, and their exams, the latest first. F9 declares this record and another one person: "
+        "the number that stays speaks for both, nothing is rewritten, and F10 takes it back."
+    )
     HEARS = frozenset({"exam", "patient", "report"})
     DEFAULT_CSS = "PatientPage #who { height: auto; padding: 0 1; background: $surface; }"
 
@@ -156,6 +160,16 @@ class PatientPage(Page):
         """Change what is known of the patient."""
         if self._patient:
             self.app.push_screen(PatientChangePage(self.desk, self._patient), lambda _changed: self.refresh_rows())
+
+    def action_merge(self) -> None:
+        """Declare this record and another one person."""
+        if self._patient:
+            Merging(self, self.desk, self._patient, self.refresh_rows).begin()
+
+    def action_unmerge(self) -> None:
+        """Take the last merge into this record back."""
+        if self._patient:
+            Merging(self, self.desk, self._patient, self.refresh_rows).take_back()
 
     def on_paged_list_chosen(self, message: PagedList.Chosen) -> None:
         """Show the exam beside the list."""
