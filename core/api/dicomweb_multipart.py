@@ -44,14 +44,18 @@ def _written(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
 
 
 def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Put small pieces together: each one sent costs a change of threads."""
+    """Put small pieces together, for each one sent costs a change of threads; large ones pass as they are."""
     held = bytearray()
     for piece in pieces:
-        held += piece
-        if len(held) >= _PIECE:
+        if held and len(held) + len(piece) > _PIECE:
             yield bytes(held)
             held.clear()
-    yield bytes(held)
+        if len(piece) < _PIECE:
+            held += piece
+        else:
+            yield piece
+    if held:
+        yield bytes(held)
 
 
 def malformed(what: str) -> HTTPException:

@@ -1,10 +1,8 @@
 """STOW-RS (PS3.18 10.5): objects brought over HTTP, each durable and filed before it is answered for."""
 
 import json
-import tempfile
+from collections.abc import Sequence
 from http import HTTPStatus
-from pathlib import Path
-from typing import BinaryIO
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +12,8 @@ from core.api.caller import Caller
 from core.api.dicomweb_media import DICOM, JSON, demand_json, parameters
 from core.api.dicomweb_place import STUDY, Named, root_of, url_of
 from core.dicom.json_model import Written
-from core.workflow.dicomweb import Deposit, NotStored, Place, Stored
+from core.workflow.deposit import Brought, Deposit, NotStored, Stored
+from core.workflow.dicomweb import Place
 from core.workflow.reception import Reception
 
 _GATHERED = 1 << 20
@@ -33,49 +32,48 @@ def add_to(routes: APIRouter, reception: Reception) -> None:
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'send {DICOM}, alone or as multipart/related; type="{DICOM}"'
             )
         deposit = await run_in_threadpool(Deposit, reception, actor, place.study)
-        with tempfile.TemporaryDirectory(prefix="photopeak-") as folder:
-            inbox = _Inbox(deposit, Path(folder) / "object.dcm")
-            try:
-                await _filled(request, inbox, said.get("boundary", "") if parted else None)
-            finally:
-                inbox.close()
-                await run_in_threadpool(deposit.done)
-        return _answer(deposit, root_of(request))
+        inbox = _Inbox(deposit)
+        try:
+            await _filled(request, inbox, said.get("boundary", "") if parted else None)
+        finally:
+            inbox.close()
+            outcomes = await run_in_threadpool(deposit.done)
+        return _answer(outcomes, root_of(request))
 
     for path in ("/studies", STUDY):
         routes.post(path, name=f"store {path}", response_class=Response)(take)
 
 
 class _Inbox:
-    """The file the object being received is written to, given to the deposit when it is whole."""
+    """Gives the deposit one object after the other as they come."""
 
-    def __init__(self, deposit: Deposit, path: Path) -> None:
-        self._deposit, self._path = deposit, path
-        self._file: BinaryIO | None = None
+    def __init__(self, deposit: Deposit) -> None:
+        self._deposit = deposit
+        self._object: Brought | None = None
 
     def begin(self, headers: dict[str, str]) -> "_Inbox":
         """Begin a part; one that is no DICOM object is read and refused."""
         media, _ = parameters(headers.get("content-type", DICOM))
-        self._file = self._path.open("wb") if media == DICOM else None
-        if self._file is None:
+        self._object = self._deposit.begin() if media == DICOM else None
+        if self._object is None:
             self._deposit.refuse(f"a part is {media}, not {DICOM}")
         return self
 
     def __call__(self, piece: bytes | None) -> None:
         """Take the next bytes of the object, or its end."""
-        if self._file is None:
+        if self._object is None:
             return
         if piece is not None:
-            self._file.write(piece)
+            self._object.write(piece)
             return
-        self.close()
-        self._deposit.take(self._path)
+        self._deposit.keep(self._object)
+        self._object = None
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Forget an object that broke off."""
+        if self._object is not None:
+            self._object.abandon()
+            self._object = None
 
 
 async def _filled(request: Request, inbox: _Inbox, boundary: str | None) -> None:
@@ -103,24 +101,26 @@ async def _flowing(request: Request, take: multipart.Take) -> None:
 # -- what is answered (PS3.18 10.5.3) --------------------------------------------------------------------------------
 
 
-def _answer(deposit: Deposit, root: str) -> Response:
-    if not (deposit.stored or deposit.failed):
+def _answer(outcomes: Sequence[Stored | NotStored], root: str) -> Response:
+    if not outcomes:
         raise multipart.malformed("holds no part")
+    stored = [one for one in outcomes if isinstance(one, Stored)]
+    failed = [one for one in outcomes if isinstance(one, NotStored)]
     status = HTTPStatus.OK
-    if deposit.failed or any(one.apart for one in deposit.stored):
-        status = HTTPStatus.ACCEPTED if deposit.stored else HTTPStatus.CONFLICT
-    return Response(json.dumps(_told(deposit, root), ensure_ascii=False), status, media_type=JSON)
+    if failed or any(one.apart for one in stored):
+        status = HTTPStatus.ACCEPTED if stored else HTTPStatus.CONFLICT
+    return Response(json.dumps(_told(stored, failed, root), ensure_ascii=False), status, media_type=JSON)
 
 
-def _told(deposit: Deposit, root: str) -> Written:
+def _told(stored: Sequence[Stored], failed: Sequence[NotStored], root: str) -> Written:
     told: Written = {}
-    studies = {one.place.study for one in deposit.stored if not one.apart}
+    studies = {one.place.study for one in stored if not one.apart}
     if len(studies) == 1:
         told["00081190"] = _value("UR", url_of(root, Place(*studies)))
-    if deposit.failed:
-        told["00081198"] = {"vr": "SQ", "Value": [_not_stored(one) for one in deposit.failed]}
-    if deposit.stored:
-        told["00081199"] = {"vr": "SQ", "Value": [_stored(one, root) for one in deposit.stored]}
+    if failed:
+        told["00081198"] = {"vr": "SQ", "Value": [_not_stored(one) for one in failed]}
+    if stored:
+        told["00081199"] = {"vr": "SQ", "Value": [_stored(one, root) for one in stored]}
     return told
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -31,7 +32,10 @@ _CHARSET = BaseTag(0x00080005)
 _UTF8 = ["ISO_IR 192"]
 _ONE_TEXT = frozenset({"LT", "ST", "UR", "UT"})
 _TEXTS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UC", "UI"}) | _ONE_TEXT
-_NUMBERS = frozenset({"FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
+_FORMATS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q"}
+_NUMBERS = frozenset(_FORMATS)
+_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+_ESC = b"\x1b"
 _PADDING = " \0"
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
@@ -65,7 +69,7 @@ def _of_text(tag: int, text: str) -> dict[str, Any]:
 
 def _elements(dataset: Dataset, inherited: Charset, path: str, locate: Locate | None) -> Iterator[tuple[str, Any]]:
     charset = _charset(dataset) or inherited
-    for tag in sorted(dataset.keys()):
+    for tag in sorted(dataset.keys(), key=int):
         if tag.element == 0:  # group lengths mean nothing outside of files
             continue
         name = f"{tag:08X}"
@@ -86,6 +90,8 @@ def _element(dataset: Dataset, tag: BaseTag, charset: Charset, path: str, locate
     try:
         if vr in _TEXTS:
             return _holding(vr, _text_values(raw, vr, charset))
+        if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) and (vr in _FORMATS or vr in _BYTES):
+            return _unread(raw, vr, path, locate)
         element = dataset[tag]
         if element.VR == "SQ":
             items = (dict(_elements(item, charset, f"{path}/{n}/", locate)) for n, item in enumerate(element.value, 1))
@@ -94,6 +100,18 @@ def _element(dataset: Dataset, tag: BaseTag, charset: Charset, path: str, locate
     except Exception:  # noqa: BLE001 - as above: the other elements are still to be read
         value = raw.value if isinstance(raw, RawDataElement) else None
         return _binary("UN", value if isinstance(value, bytes) else b"", path, locate)
+
+
+def _unread(raw: RawDataElement, vr: str, path: str, locate: Locate | None) -> dict[str, Any]:
+    """Read numbers and bytes without pydicom, which is slow at it."""
+    content: bytes = raw.value or b""
+    if vr in _BYTES:
+        return _binary(vr, content, path, locate)
+    kind = _FORMATS[vr]
+    numbers = struct.unpack(
+        f"{'<' if raw.is_little_endian else '>'}{len(content) // struct.calcsize(kind)}{kind}", content
+    )
+    return _holding(vr, [_finite(one) for one in numbers] if vr in {"FD", "FL"} else list(numbers))
 
 
 def _vr(raw: RawDataElement | DataElement | None, tag: BaseTag) -> str:
@@ -110,15 +128,21 @@ def _holding(vr: str, values: list[Any]) -> dict[str, Any]:
 
 def _text_values(raw: RawDataElement | DataElement | None, vr: str, charset: Charset) -> list[Any]:
     value = raw.value if raw is not None else None
-    value = getattr(value, "original_string", value)  # the bytes of a name already read
+    value = getattr(value, "original_string", None) or value  # the bytes of a name already read
     if isinstance(value, bytes):
-        text = (decode_name if vr == "PN" else decode_text)(value, charset).text
+        text = _decoded(value, vr, charset)
         values = [text] if vr in _ONE_TEXT else text.split("\\")
     elif isinstance(value, MultiValue | list | tuple):
         values = [str(one) for one in value]
     else:
         values = [] if value is None else [str(value)]
     return [_text_value(one, vr) for one in values]
+
+
+def _decoded(value: bytes, vr: str, charset: Charset) -> str:
+    if value.isascii() and _ESC not in value:
+        return value.decode("ascii")
+    return (decode_name if vr == "PN" else decode_text)(value, charset).text
 
 
 def _text_value(text: str, vr: str) -> object:

@@ -17,7 +17,7 @@ from pydicom.uid import UID
 from core.dicom import codecs, objects
 from core.dicom.conformance import KEPT_SYNTAXES
 
-_PIECE = 1 << 18
+_PIECE = 1 << 20
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
 

@@ -1,13 +1,13 @@
-"""What is asked and brought over DICOMweb: objects by their UIDs, answers to a search, objects taken in.
+"""What is asked over DICOMweb: objects by their UIDs, and answers to a search.
 
 The rights are those of the viewer: who may look at images finds and retrieves them, an outside reader those of their
-own cases. Who may file may bring objects, which go the way of everything that arrives.
+own cases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,13 @@ from sqlmodel import col, select
 from core import access, audit
 from core.access import Actor
 from core.archive import conversions, index
-from core.archive.keeper import KEPT_APART, Mismatch, NoRoom, Unreadable
 from core.dicom import matching
 from core.dicom.information_models import STUDY_ROOT
-from core.errors import Broken, Invalid, NotFound, Refused
+from core.errors import Broken, Invalid, NotFound
 from core.model import Batch, Exam, Image, Series, Study
 from core.records import Work
 from core.vocabulary import Extent, Operation
-from core.workflow.reception import Reception
 
-OUT_OF_RESOURCES, DOES_NOT_MATCH, CANNOT_UNDERSTAND, FAILED = 0xA700, 0xA900, 0xC000, 0x0110
-"""Reasons an object was not stored (PS3.18 Table I.2-2, PS3.7 C.5)."""
 _MATRIX = ("Rows", "Columns", "BitsAllocated")
 _AT_ONCE = 500
 Answer = dict[int, str]
@@ -173,88 +169,3 @@ def _matrix(row: Image, locate: Callable[[Image], Path]) -> Answer:
     except (Broken, OSError):
         return {}  # the answer tells of the object; retrieving it tells what is wrong with its file
     return {tag_for_keyword(one) or 0: str(header.get(one)) for one in _MATRIX if header.get(one) is not None}
-
-
-# -- taking in -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An object taken in; `apart` when it is kept apart, since another object has its UID."""
-
-    place: Place
-    sop_class: str
-    apart: bool = False
-
-
-@dataclass(frozen=True)
-class NotStored:
-    """An object not taken in, and why; its UIDs are empty where they could not be read."""
-
-    reason: int
-    detail: str
-    sop_class: str = ""
-    sop_uid: str = ""
-
-
-@dataclass
-class Deposit:
-    """Objects brought by one request, each durable and filed before it is listed as stored."""
-
-    reception: Reception
-    actor: Actor
-    study: str = ""
-    stored: list[Stored] = field(default_factory=list)
-    failed: list[NotStored] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Ask whether the actor may bring objects at all."""
-        access.require(self.actor, Operation.FILE)
-
-    def take(self, file: Path) -> None:
-        """Take an object in from a file, or note why it cannot be."""
-        try:
-            self._take(file)
-        except Mismatch as error:
-            self.failed.append(NotStored(DOES_NOT_MATCH, error.detail, *_uids_of(file)))
-        except Unreadable as error:
-            self.failed.append(NotStored(CANNOT_UNDERSTAND, error.detail, *_uids_of(file)))
-        except NoRoom as error:
-            self.failed.append(NotStored(OUT_OF_RESOURCES, error.detail, *_uids_of(file)))
-        except (Refused, Broken) as error:
-            reason = CANNOT_UNDERSTAND if isinstance(error, Refused) else FAILED
-            self.failed.append(NotStored(reason, error.detail, *_uids_of(file)))
-
-    def refuse(self, detail: str) -> None:
-        """Note something that was brought and is no object."""
-        self.failed.append(NotStored(CANNOT_UNDERSTAND, detail))
-
-    def _take(self, file: Path) -> None:
-        keeper = self.reception.keeper
-        staged = keeper.stage_file(file)
-        said = staged.identity
-        if self.study and said.study_instance_uid != self.study:
-            keeper.forget(staged)
-            raise Mismatch(f"the object belongs to study {said.study_instance_uid or 'of no UID'}, not to this one")
-        kept = self.reception.receive(self.actor, staged)
-        place = Place(said.study_instance_uid, said.series_instance_uid, said.sop_instance_uid)
-        self.stored.append(Stored(place, said.sop_class_uid, apart=kept.status == KEPT_APART))
-
-    def done(self) -> None:
-        """Note in the audit trail what was brought."""
-        if self.stored or self.failed:
-            with self.reception.records.writing() as work:
-                audit.record(
-                    work, self.actor, "object.bring", self.study, stored=len(self.stored), failed=len(self.failed),
-                    by="dicomweb",
-                )  # fmt: skip
-
-
-def _uids_of(file: Path) -> Iterator[str]:
-    """Yield SOP Class and Instance UID as far as they can be read, for saying what failed."""
-    try:
-        header = pydicom.dcmread(file, force=True, stop_before_pixels=True)
-        said = [str(header.get(keyword) or "") for keyword in ("SOPClassUID", "SOPInstanceUID")]
-    except Exception:  # noqa: BLE001 - pydicom raises anything on broken bytes; then there is no UID to tell
-        said = ["", ""]
-    yield from said

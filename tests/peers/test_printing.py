@@ -92,7 +92,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 def films(folder: Path) -> list[tuple[Dataset, list[NDArray[Any]]]]:
     """Return the films a printer keeps: what was said of each, and its images in their order."""
     kept = {one.SOPInstanceUID: one for one in (dcmread(path) for path in folder.glob("HG_*.dcm"))}
-    found = []
+    found: list[tuple[Dataset, list[NDArray[Any]]]] = []
     for stored in sorted((dcmread(path) for path in folder.glob("SP_*.dcm")), key=lambda one: str(one.SOPInstanceUID)):
         boxes = sorted(stored.ImageBoxContentSequence, key=lambda box: box.ImageBoxPosition)
         images = [kept[box.ReferencedImageSequence[0].ReferencedSOPInstanceUID] for box in boxes]
