@@ -36,7 +36,7 @@ _MORE_SURNAMES = frozenset(
     "行衡补裘褚西要规訾诗诺谈谯谷贝贡贲赏赛赫越足路车轩辛辜农边达过运还进迟适逄通造逯遇遆道邝邢那邬邴郄郇郏郐郓郗郜郝郦郭郯鄂鄞酆采里野金钊钦钮铁银"
     "锁锐镇镜长门闪闭问闵闾队阙陀附院陶隋随隗雍雒雪零雷霍青静鞠韶项须频顺风食饶首香骆骑高鬲鱼鲍鲜鹿麦麻黎黑齐龙"
 )
-_SURNAMES = COMMON_SURNAMES | _MORE_SURNAMES | {first for first, *_ in COMPOUND_SURNAMES}
+_SURNAMES = COMMON_SURNAMES | _MORE_SURNAMES | {surname[0] for surname in COMPOUND_SURNAMES}
 
 _GIVEN = frozenset(
     "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英兰华红梅建国文辉玲玉萍燕春龙凤海峰鹏飞波斌宇浩凯亮俊健雷晨阳旭东晓小大志永林森云天宏鑫欣雪莉"

@@ -66,7 +66,7 @@ def _instance(department: Department, study: str) -> dict[str, Any]:
 
 def _fetched(department: Department, study: str, folder: Path) -> Path:
     folder.mkdir()
-    command = ["getscu", "-S", "-aec", AET, "-aet", "CAM1", "-od", folder, "-k", "QueryRetrieveLevel=STUDY"]
+    command = ["getscu", "-S", "-aec", AET, "-aet", "CAM1", "-od", str(folder), "-k", "QueryRetrieveLevel=STUDY"]
     command += ["-k", f"StudyInstanceUID={study}", "127.0.0.1", str(department.port)]
     subprocess.run(command, check=True, timeout=60)
     (got,) = folder.iterdir()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ def _counts(head: Header, data: bytes, beside: Callable[[str], bytes]) -> tuple[
         "f8",
     }:
         raise Refused("the Interfile does not say how large its images are, or how its counts are written")
-    order = "<" if "LITTLE" in head.text("imagedata byte order").upper() else ">"
+    order: Literal["<", ">"] = "<" if "LITTLE" in head.text("imagedata byte order").upper() else ">"
     raw = _raw(head, data, beside)
     size = rows * columns * np.dtype(code).itemsize
     said = int(head.number("total number of images")) or _frames_said(head)
@@ -315,7 +315,7 @@ def _groups(out: Dataset, head: Header, kind: str, each: int) -> None:
     if "TOMO" in kind:
         turn = Dataset()
         extent = head.number("extent of rotation", otherwise=360)
-        views = max(out.AngularViewVector if isinstance(out.AngularViewVector, int) else list(out.AngularViewVector))
+        views = _highest(out.AngularViewVector)
         turn.StartAngle = f"{head.number('start angle'):g}"
         turn.AngularStep = f"{extent / views:g}"
         turn.RotationDirection = "CC" if head.text("direction of rotation").upper().startswith("CC") else "CW"
@@ -327,5 +327,8 @@ def _groups(out: Dataset, head: Header, kind: str, each: int) -> None:
     if "GATED" in kind:
         out.GatedInformationSequence = []
         out.NumberOfRRIntervals = 1
-        slots = out.TimeSlotVector
-        out.NumberOfTimeSlots = max(slots if not isinstance(slots, int) else [slots])
+        out.NumberOfTimeSlots = _highest(out.TimeSlotVector)
+
+
+def _highest(vector: Any) -> int:  # noqa: ANN401 - pydicom gives one number as itself, several as a list
+    return int(vector) if isinstance(vector, int) else max(int(each) for each in vector)

@@ -126,7 +126,7 @@ def _meta(view: memoryview, start: int, findings: list[str]) -> tuple[dict[int, 
     found: dict[int, str] = {}
     reader = _Reader(view, _EXPLICIT, findings)
     at = start
-    while at + _HEADER <= len(view) and view[at : at + 2] == b"\x02\x00":
+    while at + _HEADER <= len(view) and bytes(view[at : at + 2]) == b"\x02\x00":
         tag = reader.tag(at)
         _, value, length = reader.header(at, len(view))
         found[tag] = bytes(view[value : value + length]).decode("latin-1").strip(" \0")
