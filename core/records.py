@@ -56,21 +56,25 @@ class Prepared:
         """Run it with each of `rows`, and return the driver's cursor."""
         dialect = connection.dialect
         written = self._written.get(dialect.name) or self._write(dialect)
-        said = [written.values(row) for row in rows]
-        cursor = connection.connection.cursor()
-        try:
-            if len(said) == 1:
-                cursor.execute(written.sql, said[0])
-            else:
-                cursor.executemany(written.sql, said)
-        except dialect.loaded_dbapi.Error as error:
-            raise DBAPIError(written.sql, None, error, hide_parameters=True) from error
-        return cursor
+        return _driven(connection, written.sql, *map(written.values, rows))
 
     def _write(self, dialect: Dialect) -> _Written:
         statement: Any = self._statement
         compiled = statement.compile(dialect=dialect, column_keys=self._columns)
         return self._written.setdefault(dialect.name, _Written(compiled, dialect))
+
+
+def _driven(connection: Connection, sql: str, *values: Any) -> Any:  # noqa: ANN401 - a DB-API cursor
+    """Let the driver run a statement; its errors are told as SQLAlchemy tells them."""
+    cursor = connection.connection.cursor()
+    try:
+        if len(values) > 1:
+            cursor.executemany(sql, values)
+        else:
+            cursor.execute(sql, *values)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError(sql, None, error, hide_parameters=True) from error
+    return cursor
 
 
 class _Written:
@@ -137,7 +141,7 @@ class Work:
         connection = self.connection
         sqlite = connection.dialect.name == "sqlite"
         ask = "PRAGMA data_version" if sqlite else "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
-        return self._written, connection.exec_driver_sql(ask).scalar()
+        return self._written, _driven(connection, ask).fetchone()
 
     def add(self, *rows: Any) -> None:  # noqa: ANN401 - any table's row
         """Add rows in the order given, so that each finds what it refers to, and give them their ids."""
@@ -297,8 +301,8 @@ def _give_cache(connection: Any, _record: object) -> None:  # noqa: ANN401 - as 
 
 
 def _begin_reading(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    _driven(connection, "BEGIN")
 
 
 def _begin_writing(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    _driven(connection, "BEGIN IMMEDIATE")

@@ -77,7 +77,7 @@ class LocalStore:
 
     def incoming(self, near: str = "") -> tuple[BinaryIO, Path]:
         """Open a new temporary file on the disk of the final names; what was written can be mapped and read."""
-        path = self._home(near)[0] / _INCOMING / secrets.token_hex(12)
+        path = Path(f"{self._home(near)[0]}/{_INCOMING}/{secrets.token_hex(12)}")
         try:
             descriptor = os.open(path, _NEW, _PRIVATE_FILE)
         except FileNotFoundError:
@@ -116,7 +116,7 @@ class LocalStore:
     def local(self, path: str) -> Path:
         """Return the file's place; a path that leads out of the store is ours to be ashamed of."""
         home, rest = self._home(path)
-        place = home / rest
+        place = Path(f"{home}/{rest}")
         if not rest or rest.startswith("/") or ".." in rest.split("/"):
             raise Broken(f"the path of a stored object leads out of the store {self.name}: run 'photopeakd verify'")
         return place

@@ -6,7 +6,7 @@ bytes. Anything else is left to pydicom by answering None, so that both always s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from mmap import mmap
@@ -47,15 +47,19 @@ def _tags(*keywords: str) -> frozenset[int]:
     return frozenset(map(tag_of, keywords))
 
 
-_OWN = {
-    tag_of(keyword): (keyword, vr)
-    for keyword, vr in {
-        "SOPInstanceUID": b"UI", "InstanceNumber": b"IS", "AcquisitionDate": b"DA", "AcquisitionTime": b"TM",
-        "AcquisitionDateTime": b"DT", "SeriesInstanceUID": b"UI", "SeriesNumber": b"IS", "SeriesDescription": b"LO",
-        "SeriesDate": b"DA", "SeriesTime": b"TM",
-    }.items()
-}  # fmt: skip
-"""What differs between the objects and the series of one study."""
+def _own(**said: bytes) -> dict[int, tuple[str, bytes]]:
+    return {tag_of(keyword): (keyword, vr) for keyword, vr in said.items()}
+
+
+OF_THE_OBJECT = _own(
+    SOPInstanceUID=b"UI", InstanceNumber=b"IS", AcquisitionDate=b"DA", AcquisitionTime=b"TM", AcquisitionDateTime=b"DT"
+)
+"""What differs between the objects of one series: keyword and VR by tag."""
+
+OF_THE_SERIES = _own(
+    SeriesInstanceUID=b"UI", SeriesNumber=b"IS", SeriesDescription=b"LO", SeriesDate=b"DA", SeriesTime=b"TM"
+)
+"""What differs between the series of one study."""
 
 SHARED = _tags(
     "SpecificCharacterSet", "ImageType", "SOPClassUID", "StudyDate", "StudyTime",
@@ -74,7 +78,7 @@ SHARED = _tags(
 
 PIXELS = _tags("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 _PIXEL_DATA = tag_of("PixelData")
-WANTED = _OWN.keys() | SHARED | PIXELS
+WANTED = OF_THE_OBJECT.keys() | OF_THE_SERIES.keys() | SHARED | PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,19 +196,19 @@ def _past_item(data: Bytes, at: int, end: int, *, explicit: bool, depth: int) ->
 
 def shared_part(found: Found) -> tuple[object, ...]:
     """Return all that was found but what is the object's own, to be looked up by."""
-    elements = tuple((tag, said) for tag, said in found.elements.items() if tag not in _OWN)
+    elements = tuple((tag, said) for tag, said in found.elements.items() if tag in SHARED)
     return elements, tuple(found.sequences.items()), tuple(found.pixels.items())
 
 
-def own_part(found: Found) -> dict[str, bytes] | None:
-    """Return what was found of the object's own by keyword; None where a VR is not the one it should be."""
+def own_part(found: Found, of: Mapping[int, tuple[str, bytes]]) -> dict[str, bytes] | None:
+    """Return what was found of an object's or a series' own by keyword; None where a VR is not what it should be."""
     own: dict[str, bytes] = {}
-    for tag, (keyword, vr) in _OWN.items():
+    for tag, (keyword, vr) in of.items():
         if tag in found.elements:
             said, own[keyword] = found.elements[tag]
             if said not in (vr, b""):
                 return None
-    return own if found.sequences.keys().isdisjoint(_OWN) else None
+    return own if found.sequences.keys().isdisjoint(of) else None
 
 
 def dataset_of(found: Found, syntax: str) -> Dataset:

@@ -133,20 +133,32 @@ def identity_of(dataset: Dataset) -> SentIdentity:
     )
 
 
-def alike(shared: SentIdentity, own: Mapping[str, bytes]) -> SentIdentity | None:
-    """Say of one more object of a study what it says of its `own`, and what is `shared` with one read before.
+def in_study(shared: SentIdentity, own: Mapping[str, bytes]) -> SentIdentity | None:
+    """Say of another series of a study what it says of its `own`, and what is `shared` with an object read before.
 
-    `own` holds, by keyword, the bytes of what says object and series, and of the times of acquisition and series, all
-    else being equal. None where something is wrong with either object: then it is read whole.
+    `own` holds by keyword the bytes of its UID, number, description, date and time, all else being equal. None where
+    something is wrong with either: then it is read whole. The object's own words are still those of the other.
     """
     reader = _Plain(own, shared.charset)
     mine = replace(
         shared,
         series_instance_uid=reader.uid("SeriesInstanceUID"),
-        sop_instance_uid=reader.uid("SOPInstanceUID"),
         series_at=reader.moment("SeriesDate", "SeriesTime"),
         series_description=reader.text("SeriesDescription"),
         series_number=reader.parsed("SeriesNumber", _as_int),
+    )
+    return None if reader.problems or reader.repaired or shared.problems or shared.repaired else mine
+
+
+def in_series(shared: SentIdentity, own: Mapping[str, bytes]) -> SentIdentity | None:
+    """Say of one more object of a series what it says of its `own`, as `in_study` does of a series.
+
+    `own` holds the bytes of its SOP Instance UID, its number, and the times of its acquisition.
+    """
+    reader = _Plain(own, shared.charset)
+    mine = replace(
+        shared,
+        sop_instance_uid=reader.uid("SOPInstanceUID"),
         acquired_at=_acquired_at(reader),
         instance_number=reader.parsed("InstanceNumber", _as_int),
     )
