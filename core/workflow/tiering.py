@@ -279,6 +279,12 @@ def _uncopied(site: str) -> Any:  # noqa: ANN401 - as above
     return found.order_by(col(Image.id))
 
 
+def study_of(work: Work, image: Image) -> str:
+    """Return the Study UID of an object, by which it is recalled."""
+    found = select(Study.uid).join(Series, col(Series.study_id) == Study.id)
+    return work.session.exec(found.where(Series.id == image.series_id)).one()
+
+
 # -- what is where ---------------------------------------------------------------------------------------------------
 
 
