@@ -96,7 +96,7 @@ def standard_path(path: str) -> str:
 
 
 def _standard(row: Image, mended: Conversion | None) -> Image:
-    if mended is None or not mended.standard_path or mended.standard_path == row.path:
+    if mended is None or not mended.standard_path:
         return row
     return Image(
         **row.model_dump(exclude={"path", "size", "sha256", "transfer_syntax", "store", "tier"}),

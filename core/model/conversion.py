@@ -11,7 +11,7 @@ from core.model.columns import listing, site_code, when
 
 
 class Conversion(SQLModel, table=True):
-    """An object's two files: as it came, and standard; one of them is the file of its image row."""
+    """An object's two files: as it came, and standard; the one without a path is the file of its image row."""
 
     __table_args__ = (UniqueConstraint("site", "sop_uid"),)
     id: int | None = Field(default=None, primary_key=True)

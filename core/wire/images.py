@@ -90,7 +90,7 @@ class Quarantined(Shape):
 
 
 class Conversion(Shape):
-    """What was mended in an object, and its two files: as it came, and standard."""
+    """What was mended in an object, and its two files, as it came and standard; the object's own has no path here."""
 
     sop_instance_uid: str
     kind: str

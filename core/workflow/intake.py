@@ -250,7 +250,8 @@ def _file(made: Converted) -> bytes:
 
 
 def _own_file(image: Image) -> Placed:
-    return Placed(image.path, image.size, image.sha256)
+    """The file of an object's own row, which may move to another tier: its path stands there alone."""
+    return Placed("", image.size, image.sha256)
 
 
 # -- whom it is of, and what was mended ------------------------------------------------------------------------------
