@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlmodel import col, select
@@ -49,7 +50,8 @@ def place(store: Store, path: str, *pieces: bytes) -> Placed:
                 file.flush()
                 os.fsync(file.fileno())
             store.remove(path)
-            store.place(temporary, path)
+            with suppress(FileExistsError):  # somebody mended it at the same moment, and the same way
+                store.place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

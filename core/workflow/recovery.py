@@ -22,7 +22,7 @@ from core.archive.keeper.rows import values
 from core.archive.reading_back import Read, read_all
 from core.archive.stores import QUARANTINE
 from core.archive.tiers import tier_of
-from core.model import Batch, Exam, Image, Quarantined, Receipt, SentPatient, Series, Study, TierMove
+from core.model import Batch, Exam, Examination, Image, Quarantined, Receipt, SentPatient, Series, Study, TierMove
 from core.records import Work
 from core.workflow import filing
 
@@ -46,7 +46,7 @@ def reindex(work: Work, keeper: Keeper, actor: Actor, files: Iterable[str], apar
     """
     rebuilding = _Rebuilding(work, keeper, actor)
     before = _held(work)
-    for table in (Image, Series, Study, SentPatient):
+    for table in (Image, Series, Study, SentPatient, Examination):
         work.session.exec(delete(table))
     for some in read_all(keeper.store, files):
         rebuilding.bring_back(some)
