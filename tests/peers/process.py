@@ -33,7 +33,12 @@ def photopeakd(*arguments: object, folder: Path) -> subprocess.CompletedProcess[
 
 
 class Photopeakd:
-    """The service on one folder; it may be started, stopped and killed again and again."""
+    """The service on one folder; it may be started, stopped and killed again and again.
+
+    `within` is a command to run it under: one that takes something away from it.
+    """
+
+    within: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
@@ -51,7 +56,7 @@ class Photopeakd:
 
     def start(self) -> None:
         """Start, and return once every part is ready; a second start takes the ports of the first."""
-        command = [sys.executable, "-m", "core", "serve", "--json", "--data", str(self.folder)]
+        command = [*self.within, sys.executable, "-m", "core", "serve", "--json", "--data", str(self.folder)]
         command += ["--http", self._http, "--dicom", self._dicom]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
