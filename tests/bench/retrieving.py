@@ -29,26 +29,14 @@ from core.dimse.negotiation import Proposed
 from core.errors import Refused
 from core.scp import Answer, Caller, Services
 from core.scp.listener import Listener, Manners
+from tests.peers.dcmqrscp import dcmqrscp
 from tests.peers.orthanc import orthanc
 from tests.peers.process import Photopeakd, photopeakd, slices
-from tests.peers.receiving import until
 
 MOVE, GET, CT = conformance.MOVE.uids[1], conformance.GET.uids[1], "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = conformance.MESSAGE_SYNTAXES[0]
 TIMES = 5
 _PORTS = (28043, 24243, 24244)
-_QRSCP = """NetworkTCPPort = {port}
-MaxPDUSize = 16384
-MaxAssociations = 16
-HostTable BEGIN
-sink = (SINK, 127.0.0.1, {sink})
-HostTable END
-VendorTable BEGIN
-VendorTable END
-AETable BEGIN
-QRSCP {folder} RW (500, 1024mb) ANY
-AETable END
-"""
 
 
 class Nothing:
@@ -95,22 +83,6 @@ def receiver() -> Iterator[int]:
         process.join(10)
 
 
-@contextmanager
-def qrscp(folder: Path, port: int, sink: int) -> Iterator[None]:
-    """Run DCMTK's archive."""
-    (folder / "store").mkdir(parents=True)
-    config = folder / "dcmqrscp.cfg"
-    config.write_text(_QRSCP.format(port=port, sink=sink, folder=folder / "store"))
-    process = subprocess.Popen(["dcmqrscp", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        echo = ["echoscu", "-aec", "QRSCP", "127.0.0.1", str(port)]
-        until(lambda: not subprocess.run(echo, check=False, capture_output=True).returncode)
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 def called(aet: str, port: int) -> Association:
     contexts = [Proposed(MOVE, (EXPLICIT,)), Proposed(GET, (EXPLICIT,)), Proposed(CT, (EXPLICIT,), scu=False, scp=True)]
     return connect("127.0.0.1", port, calling="BENCH", called=aet, contexts=contexts)
@@ -152,7 +124,7 @@ def main(count: int = 200, size: int = 512) -> None:
         service = stack.enter_context(Photopeakd(folder / "ours"))
         client = stack.enter_context(orthanc(folder / "orthanc", http, dicom, service.port))
         _know(client, sink)
-        stack.enter_context(qrscp(folder / "qrscp", third, sink))
+        stack.enter_context(dcmqrscp(folder / "qrscp", third, sink))
         asked = {"photopeak": ("PHOTOPEAK", service.port), "Orthanc": ("ORTHANC", dicom), "dcmqrscp": ("QRSCP", third)}
         for aet, port in asked.values():
             command = ["storescu", "-aec", aet, "127.0.0.1", str(port), *map(str, paths)]
