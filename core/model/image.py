@@ -78,7 +78,10 @@ class Image(SQLModel, table=True):
     """One stored object: where its bytes are, what they hash to, and how it counts."""
 
     __table_args__ = (
-        Index("ix_image_batch", "batch_id", "counted"),
+        Index(
+            "ix_image_batch", "batch_id", "counted", "frames", "due_frames", "received_at"
+        ),  # an exam is counted by it
+        Index("ix_image_sop_uid", "sop_uid", "site", unique=True),
         Index("ix_image_held", "site", "size"),
         Index("ix_image_moved", "series_id", sqlite_where=text(_MOVED), postgresql_where=text(_MOVED)),
     )
@@ -86,7 +89,7 @@ class Image(SQLModel, table=True):
     site: str = site_code(index=False)
     series_id: int = Field(foreign_key="series.id", index=True)
     batch_id: int = Field(foreign_key="batch.id")
-    sop_uid: str = Field(max_length=64, unique=True)
+    sop_uid: str = Field(max_length=64)
     sop_class: str = Field(max_length=64)
     number: int | None = None
     frames: int = 1
@@ -125,11 +128,12 @@ class Receipt(SQLModel, table=True):
 class Quarantined(SQLModel, table=True):
     """An object that repeats a UID with other content, kept in a tree of its own."""
 
+    __table_args__ = (Index("ix_quarantined_content_sha256", "content_sha256", "site", unique=True),)
     id: int | None = Field(default=None, primary_key=True)
     site: str = site_code()
     sop_uid: str = Field(max_length=64, index=True)
     study_uid: str = Field(default="", max_length=64)
-    content_sha256: str = Field(max_length=64, unique=True)
+    content_sha256: str = Field(max_length=64)
     sha256: str = Field(default="", max_length=64)
     transfer_syntax: str = Field(default="", max_length=64)
     store: str = ""

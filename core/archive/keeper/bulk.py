@@ -33,7 +33,8 @@ _FIRST = select(func.min(col(Batch.id))).where(*_KEY).scalar_subquery()
 _SAME_PATIENT = (
     col(SentPatient.site) == bindparam("site"), col(SentPatient.identity_key) == bindparam("identity"),
 )  # fmt: skip
-_TAKEN = select(col(Image.id)).where(col(Image.sop_uid) == bindparam("uid")).scalar_subquery()
+_SAME_UID = (col(Image.sop_uid) == bindparam("uid"), col(Image.site) == bindparam("site"))
+_TAKEN = select(col(Image.id)).where(*_SAME_UID).scalar_subquery()
 _PLACE_OF: tuple[Any, ...] = (_TAKEN, Study.id, Series.id, Batch.id, Batch.state, Batch.decided_by, Batch.received)
 _PLACE: Select[Any] = (
     select(*_PLACE_OF)

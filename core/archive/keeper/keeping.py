@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from sqlmodel import select
 
+from core.archive import proof
 from core.archive.keeper import staged as staging
 from core.archive.keeper.arriving import Arriving, shut
 from core.archive.keeper.file_meta import missing_meta
@@ -22,7 +23,7 @@ from core.archive.keeper.staged import Staged, no_room
 from core.archive.stores import Store
 from core.dicom import objects
 from core.errors import Broken, Refused
-from core.model import Batch, Image, Quarantined
+from core.model import Batch, Image, Quarantined, Site
 from core.records import Work
 
 STORED, KEPT_APART = 0x0000, 0xB000
@@ -132,13 +133,15 @@ class Keeper:
 
         The same object again changes nothing but is acknowledged anew; another one under its UID is kept apart.
         """
-        there = work.session.exec(select(Image).where(Image.sop_uid == staged.identity.sop_instance_uid)).first()
+        there = work.session.exec(
+            select(Image).where(Image.site == site, Image.sop_uid == staged.identity.sop_instance_uid)
+        ).first()
         if there is None:
             return self._keep_new(work, staged, site)
         if self._is_ours(staged, staged.path):
             self.store.remove(staged.path)
         if self._same(there, staged):
-            self._make_whole(there, staged)
+            self._make_whole(work, there, staged)
             acknowledge(work, there, staged, site, STORED)
             return Kept(Outcome.ALREADY, there, work.session.get(Batch, there.batch_id))
         return self._keep_apart(work, staged, site)
@@ -150,17 +153,21 @@ class Keeper:
             return False
         return objects.same_elements(self.store.local(there.path), staged.temporary)
 
-    def _make_whole(self, there: Image, staged: Staged) -> None:
-        """Put an object's file back where it is gone or cut short: nothing is acknowledged that is not there."""
-        if self.store.size(there.path) == there.size:
+    def _make_whole(self, work: Work, there: Image, staged: Staged) -> None:
+        """Put an object's file back where it is gone, cut short or known to be changed, before it is acknowledged."""
+        damages = proof.open_damage(work, there)
+        if self.store.size(there.path) == there.size and not damages:
             return
         if staged.sha256 != there.sha256:
             raise Broken(f"the file of object {there.sop_uid} is damaged here: keep it, and run 'photopeakd verify'")
         self.store.remove(there.path)
         self._place(staged, there.path)
+        for damage in damages:
+            damage.mended_at = work.now
+            work.session.add(damage)
 
     def _keep_new(self, work: Work, staged: Staged, site: str) -> Kept:
-        path = self._place(staged, *staged.paths)
+        path = self._place(staged, *staged.paths(site))
         series = index_rows(work, staged, site)
         batch = batch_of(work, staged, site)
         image = image_row(staged, site, self.store.name, path)
@@ -173,10 +180,10 @@ class Keeper:
         return Kept(Outcome.STORED, image, batch)
 
     def _keep_apart(self, work: Work, staged: Staged, site: str) -> Kept:
-        found = select(Quarantined).where(Quarantined.content_sha256 == staged.content_sha256)
+        found = select(Quarantined).where(Quarantined.site == site, Quarantined.content_sha256 == staged.content_sha256)
         apart = work.session.exec(found).first()
         if apart is None:
-            path = self._place(staged, staged.quarantine_path)
+            path = self._place(staged, staged.quarantine_path(site))
             apart = quarantined_row(staged, site, self.store.name, path, work.now)
             work.add(apart)
         acknowledge(work, apart, staged, site, KEPT_APART)
@@ -244,7 +251,7 @@ class Keeper:
         uid, known = staged.identity.sop_instance_uid, set[str]()
         for table in (Image, Quarantined):
             known |= set(work.session.exec(select(table.path).where(table.sop_uid == uid)))
-        for path in {*staged.paths, staged.quarantine_path} - known:
+        for path in _names(work, staged) - known:
             place = self.store.local(path)
             if place.exists() and place.samefile(temporary):
                 self.store.remove(path)
@@ -261,6 +268,12 @@ class Keeper:
                 f"the file of object {kept.sop_uid} is missing from store {kept.store}: run 'photopeakd verify'"
             )
         return place
+
+
+def _names(work: Work, staged: Staged) -> set[str]:
+    """Return every final name an object may have been given, for whichever site it came."""
+    sites = work.session.exec(select(Site.code)).all()
+    return {path for site in sites for path in (*staged.paths(site), staged.quarantine_path(site))}
 
 
 def _pieces(meta: bytes, file: BinaryIO, digest: hashlib._Hash) -> Iterator[bytes]:

@@ -80,15 +80,14 @@ class Staged:
         uids = (said.study_instance_uid or "unknown", said.series_instance_uid or "unknown", said.sop_instance_uid)
         return "/".join((self.received_at.date().isoformat().replace("-", "/"), self.number, *uids)) + ".dcm"
 
-    @property
-    def paths(self) -> tuple[str, str]:
-        """Its path, and the one it takes where something that never got a row lies there."""
-        return self.path, f"{self.path[:-4]}.{self.content_sha256[:12]}.dcm"
+    def paths(self, site: str) -> tuple[str, str]:
+        """Return its path, and the one it takes where another site's object lies, or what never got a row."""
+        path = self.path
+        return path, f"{path[:-4]}.{objects.safe_component(site)}-{self.content_sha256[:12]}.dcm"
 
-    @property
-    def quarantine_path(self) -> str:
-        """Where it lies apart when its UID is another object's."""
-        return f"{QUARANTINE}/{self.paths[1]}"
+    def quarantine_path(self, site: str) -> str:
+        """Return where it lies apart when its UID is another object's."""
+        return f"{QUARANTINE}/{self.paths(site)[1]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,16 @@ SUBSTRINGS = {"sentpatient": (*GROUPS, "patient_number"), "study": ("description
 """Columns searched for a part of their text, by trigrams where the database has them; answers are the same without."""
 
 
+UNIQUE_ONCE = (("image", "sop_uid"), ("quarantined", "content_sha256"))
+"""Columns that were unique in the whole archive and are so within a site."""
+
+
 def upgrade() -> None:
     """Apply the change."""
+    for table, column in UNIQUE_ONCE:
+        _unique_in_a_site(table, column)
+    op.drop_index("ix_image_batch", table_name="image")
+    op.create_index("ix_image_batch", "image", ["batch_id", "counted", "frames", "due_frames", "received_at"])
     for group in GROUPS:
         op.add_column("sentpatient", sa.Column(group, sqlmodel.sql.sqltypes.AutoString(), nullable=True))
     for name, table in OLD_INDEXES:
@@ -46,6 +54,14 @@ def upgrade() -> None:
             trigrams(connection)
     except DBAPIError:  # a SQLite without FTS5, or a PostgreSQL without pg_trgm or the right to add it
         return
+
+
+def _unique_in_a_site(table: str, column: str) -> None:
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    name = f"{table}_{column}_key" if postgresql else f"uq_{table}_{column}"
+    with op.batch_alter_table(table, naming_convention={"uq": "uq_%(table_name)s_%(column_0_name)s"}) as batch:
+        batch.drop_constraint(name, type_="unique")
+    op.create_index(f"ix_{table}_{column}", table, [column, "site"], unique=True)
 
 
 def _fill_groups(connection: sa.Connection) -> None:
