@@ -17,7 +17,7 @@ from sqlalchemy import and_, exists, or_
 from sqlmodel import col, func, select
 
 from core.archive.stores import COPIES, ORIGINALS, QUARANTINE, STANDARD, Store
-from core.model import BackupCopy, Conversion, Image, Quarantined, Receipt, TierMove
+from core.model import BackupCopy, Conversion, Damage, Image, Quarantined, Receipt, TierMove
 from core.records import Work
 
 _PIECE = 1 << 20
@@ -174,6 +174,12 @@ def again(work: Work, site: str, sop_uid: str, path: str) -> Acknowledged | None
 
 def _with_uid(work: Work, table: Any, site: str, sop_uid: str) -> Sequence[Any]:  # noqa: ANN401 - rows of any table
     return work.session.exec(select(table).where(table.site == site, table.sop_uid == sop_uid)).all()
+
+
+def open_damage(work: Work, image: Image) -> list[Damage]:
+    """Return the damage found on an object's file and not mended."""
+    found = select(Damage).where(Damage.site == image.site, Damage.sop_uid == image.sop_uid)
+    return list(work.session.exec(found.where(Damage.path == image.path, col(Damage.mended_at).is_(None))))
 
 
 def faults_of(store: Store, one: Acknowledged, *, deep: bool) -> Iterator[Fault]:

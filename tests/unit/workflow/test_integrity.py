@@ -253,3 +253,12 @@ def test_the_file_an_object_came_in_is_looked_at_beside_the_standard_one(archive
     beside.write_bytes(b"as it came")
     archive.proven()
     assert archive.damages() == []
+
+
+def test_a_changed_byte_is_mended_at_once_when_the_object_is_sent_again(archive: Archive) -> None:
+    image = archive.receive()
+    _flip(archive.place(image))
+    archive.proven(deep=True)
+    archive.receive()
+    assert archive.damages() == []
+    assert archive.proven(deep=True).faults == 0
