@@ -10,16 +10,16 @@ import hashlib
 import os
 from dataclasses import dataclass
 
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEGLSLossless
 
 from core.archive.keeper import NoRoom
 from core.archive.stores import ARCHIVE, COPIES, Store
 from core.dicom import objects
 from core.dicom.codecs import converted, inflated, raster
-from core.dicom.codecs.derive import Derived, derive
+from core.dicom.codecs.derive import Derived, derive, may_lose
 from core.dicom.codecs.rewriting import EXPLICIT, element, encoding_of, rewritten
 from core.dicom.codecs.rules import Rule
-from core.dicom.codecs.table import DEFLATE, Codec
+from core.dicom.codecs.table import DEFLATE, LOSSLESS_BY_SYNTAX, Codec
 from core.errors import Broken, Refused
 from core.model import Image
 from core.vocabulary import Tier
@@ -87,13 +87,26 @@ class Tiers:
         """Write a second copy by a rule, without loss where the rule's loss is not for such an object."""
         whole = self._acknowledged(image)
         path = f"{COPIES}/{_online(image.path)}"
+        codec = rule.codec
         if rule.lossy:
-            try:
+            codec = self._without_loss(whole, image, rule)
+            if codec is None:
                 return self._lossy(whole, image, path, rule, new_uid)
-            except Refused:
-                pass  # documents, palettes, masks: what cannot be a little wrong is copied as it is
-        file = self._proven(whole, image, path, DEFLATE if rule.lossy else rule.codec)
+        file = self._proven(whole, image, path, codec)
         return Copied(file, image.sop_uid, lossless=True, ratio=image.size / file.size)
+
+    def _without_loss(self, whole: bytes, image: Image, rule: Rule) -> Codec | None:
+        """Return the lossless codec for what may lose nothing, or reaches the ratio without loss; else None."""
+        dataset, former = _parted(whole)[1], image.transfer_syntax
+        if not may_lose(dataset, former):
+            return DEFLATE  # documents, palettes, masks: nothing that can be a little wrong
+        if not rule.loss.ratio or UID(former).is_compressed:
+            return None
+        quick = LOSSLESS_BY_SYNTAX[JPEGLSLossless]
+        try:
+            return quick if len(whole) >= rule.loss.ratio * len(_packed(whole, former, quick)) else None
+        except Refused:
+            return None
 
     def _lossy(self, whole: bytes, image: Image, path: str, rule: Rule, new_uid: str) -> Copied:
         head, dataset = _parted(whole)

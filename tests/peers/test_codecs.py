@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
+from pydicom.filebase import DicomBytesIO
 from pydicom.uid import ExplicitVRLittleEndian
 
 from core.dicom import codecs, objects
@@ -61,10 +62,9 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def _write(folder: Path, like: Path, syntax: str, dataset: bytes) -> Path:
     meta = pydicom.dcmread(like, stop_before_pixels=True).file_meta
     meta.TransferSyntaxUID, path = pydicom.uid.UID(syntax), folder / "compressed.dcm"
-    with path.open("wb") as file:
-        file.write(b"\0" * 128 + b"DICM")
-        pydicom.filewriter.write_file_meta_info(file, meta)
-        file.write(dataset)
+    head = DicomBytesIO()
+    pydicom.filewriter.write_file_meta_info(head, meta)
+    path.write_bytes(b"\0" * 128 + b"DICM" + head.getvalue() + dataset)
     return path
 
 

@@ -22,6 +22,7 @@ from core.dicom.codecs.rewriting import (
 )
 from core.dicom.codecs.table import LOSSY, Loss
 from core.dicom.encoding import encoded
+from core.errors import Refused
 
 _SOP_CLASS, _SOP_INSTANCE, _IMAGE_TYPE = 0x00080016, 0x00080018, 0x00080008
 _LOSSY_RATIO, _LOSSY_METHOD = 0x00282112, 0x00282114
@@ -47,13 +48,8 @@ def derive(data: memoryview, stored: str, loss: Loss, new_uid: str) -> Derived:
     Unpictured
         It has no pixels that may lose anything: none, coded colours, or other cells than of 8 or 16 bits.
     """
-    plain = inflated(data) if stored == uid.DeflatedExplicitVRLittleEndian else data
-    source = encoding_of(stored)
-    header = raster.header_of(plain, source)
-    picture = decoded(plain, stored, header)
-    colour = picture.shape.samples > 1
-    if picture.shape.photometric not in (("RGB",) if colour else _GRAY):
-        raise Unpictured(f"{picture.shape.photometric} pixels are not compressed with loss")
+    plain, picture = _picture(data, stored)
+    source, colour = encoding_of(stored), picture.shape.samples > 1
     pixels = compressed(picture, LOSSY, loss)
     ratio = picture.shape.size / sum(map(len, pixels))
     said = _values(plain, source)
@@ -64,6 +60,24 @@ def derive(data: memoryview, stored: str, loss: Loss, new_uid: str) -> Derived:
         changes[raster.PLANAR] = element(raster.PLANAR, b"US", [b"\0\0"], EXPLICIT)
     out = rewritten(plain, source, EXPLICIT, changes)
     return Derived(out, new_uid, ratio, _psnr(picture, out))
+
+
+def may_lose(data: memoryview, stored: str) -> bool:
+    """Whether an object has pixels that may be a little wrong."""
+    try:
+        _picture(data, stored)
+    except Refused:
+        return False
+    return True
+
+
+def _picture(data: memoryview, stored: str) -> tuple[memoryview, Raster]:
+    plain = inflated(data) if stored == uid.DeflatedExplicitVRLittleEndian else data
+    picture = decoded(plain, stored, raster.header_of(plain, encoding_of(stored)))
+    shape = picture.shape
+    if shape.allocated not in (8, 16) or shape.photometric not in (("RGB",) if shape.samples > 1 else _GRAY):
+        raise Unpictured(f"{shape.photometric} pixels of {shape.allocated} bits are not compressed with loss")
+    return plain, picture
 
 
 def _values(data: memoryview, encoding: Encoding) -> dict[int, str]:

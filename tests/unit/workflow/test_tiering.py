@@ -233,6 +233,17 @@ def test_a_copy_that_lost_something_is_another_object_and_no_part_of_the_archive
     assert house.tiering.back_up(ADMIN, _nothing).objects == 0
 
 
+def test_a_copy_that_is_small_enough_without_loss_loses_nothing(tmp_path: Path, empty_tables: Path) -> None:
+    house = House(tmp_path, empty_tables, "backup: 1.5:1")
+    house.receive()
+    house.tiering.back_up(ADMIN, _nothing)
+    with house.records.reading() as work:
+        [copy] = work.session.exec(select(BackupCopy)).all()
+    assert copy.lossless
+    assert copy.ratio > 1.5
+    house.records.close()
+
+
 def test_a_report_is_copied_without_loss(house: House) -> None:
     before = house.receive("reportsi.dcm")
     house.tiering.back_up(ADMIN, _nothing)
