@@ -225,6 +225,17 @@ SERVICES: tuple[Service, ...] = (
     COMMITMENT,
     PRINTING,
 )
+_NEGOTIATED: tuple[str, ...] = (
+    f"Implementation Class UID {IMPLEMENTATION_CLASS_UID}, Version Name {IMPLEMENTATION_VERSION_NAME}.",
+    "Of the transfer syntaxes a presentation context proposes, the first one accepted here is taken.",
+    "SCP/SCU role selection: the storage classes for C-GET, Storage Commitment for its reports.",
+    "An asynchronous operations window is answered with one operation at a time.",
+    "User identities are read, not asked for: none is answered.",
+    "Rejected: another called AE title (1, 1, 7), a calling one not registered or not on the list (1, 1, 3).",
+    "Rejected for now: more associations than set (2, 3, 2); anybody while the database is away (2, 3, 1).",
+    "TLS 1.2 and 1.3 with the suites of BCP 195, called and calling; callers' certificates are asked for as set.",
+)
+"""What an association settles beyond its contexts (PS3.8 9.3, PS3.7 D.3)."""
 CHARSETS: tuple[str, ...] = (
     "ISO_IR 6 (default)",
     "ISO_IR 100",
@@ -257,6 +268,8 @@ def _opening(services: tuple[Service, ...]) -> Iterator[str]:
         yield f"| {service.name} | {asks} | {answers} | {len(service.classes)} | {service.part} |"
     yield f"\nAE title PHOTOPEAK unless set otherwise; maximum PDU length {MAXIMUM_PDU} bytes; application context"
     yield "1.2.840.10008.3.1.1.1; no extended negotiation. Unregistered callers may C-ECHO and C-STORE.\n"
+    yield from (f"- {said}" for said in _NEGOTIATED)
+    yield ""
 
 
 def _service_sections(services: tuple[Service, ...]) -> Iterator[str]:

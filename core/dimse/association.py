@@ -24,7 +24,7 @@ from core.dimse.upper_layer import State
 from core.errors import PeerFailed
 
 VERIFICATION = "1.2.840.10008.1.1"
-LONGEST_DATASET = 1 << 26
+LONGEST_DATASET = 1 << 25
 """Of datasets that are held whole: queries, answers, attribute lists."""
 _SENT_AT_ONCE = 1 << 20
 _MOST_PARTS = 512
@@ -87,11 +87,14 @@ class Association:
         if self._link.state is State.RELEASE_ASKED:
             raise Released("the peer asked for release")
         if self._due is not None:
-            for _ in self.pieces(self._due):
-                pass
+            self._let_go(self._due)
         command, self._held = self._held or self._read_command(), None
         self._due = command if command.has_dataset else None
         return command
+
+    def _let_go(self, command: Command) -> None:
+        for _ in self.pieces(command):
+            pass
 
     def pieces(self, command: Command) -> Iterator[memoryview]:
         """Yield the dataset that follows a command as it comes; each piece is valid until the next.
@@ -238,8 +241,10 @@ class Association:
     ) -> None:  # fmt: skip
         """Answer a request; `instance` names the SOP Instance where the request did not, `counts` sub-operations.
 
-        A count beyond what US holds is said as the most it holds.
+        An answer never overtakes its request: what is left of the dataset is let go first. A count beyond what US holds
+        is said as the most it holds.
         """
+        self._let_go(to)
         more: dict[int, int | str | bytes] = {int(tag): min(count, _MOST) for tag, count in (counts or {}).items()}
         if instance:
             more[Tag.AFFECTED_INSTANCE] = instance
