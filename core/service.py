@@ -225,7 +225,7 @@ class Service:
             films.router(self.records, self._briefly),
             service_page.router(self.records, self.health.parts, self.keeper.store.check, self._echo),
         ]
-        web = dicomweb.router(self.records, self.reception, self.keeper.local)
+        web = dicomweb.router(self.records, self.reception, self.keeper.local, self.settings.maximum_object)
         return api.build(routers, self.sign_ins.who, self.health.parts, self.health.measures, web)
 
     def start(self) -> None:
@@ -336,7 +336,9 @@ class Service:
         }
 
     def _places(self) -> dict[str, Path]:
-        return {"data": self.settings.data, "store": self.settings.store_path}
+        given = {"archive_tier": self.settings.archive_tier, "copies": self.settings.copies}
+        elsewhere = {name: Path(place) for name, place in given.items() if place}
+        return {"data": self.settings.data, "store": self.settings.store_path, **elsewhere}
 
     def _counters(self) -> list[Measure]:
         listener = self._listener
