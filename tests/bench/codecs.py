@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pydicom
@@ -56,8 +57,7 @@ def _pixels(path: Path) -> NDArray[np.int16]:
     kind = "<i2" if read.PixelRepresentation else "<u2"
     size = read.Rows * read.Columns * int(read.get("NumberOfFrames", 1))
     flat = np.frombuffer(bytes(read.PixelData), np.dtype(kind), size)
-    frames: NDArray[np.int16] = flat.reshape(-1, int(read.Rows), int(read.Columns))
-    return frames
+    return cast("Values", flat.reshape(-1, int(read.Rows), int(read.Columns)))
 
 
 def _whole_body() -> NDArray[np.uint16]:
