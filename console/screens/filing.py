@@ -66,7 +66,7 @@ class Filing(Page):
         "exam; n takes a study away from its exam; u undoes a correction. A reason is asked for where something "
         "differs. Objects that repeat a UID with other content are kept apart; phantoms lie on the QC shelf."
     )
-    HEARS = frozenset({"unfiled", "quarantined", "exam"})
+    HEARS = frozenset({"unfiled", "quarantined", "converted", "exam"})
     DEFAULT_CSS = "Filing Halves > .about { height: 13; }"
 
     def __init__(self, desk: Desk) -> None:
@@ -75,6 +75,7 @@ class Filing(Page):
         self._candidate = 0
         self._exams: dict[str, Item] = {}
         self._candidates: dict[int, list[Item]] = {}  # of the batches looked at
+        self._repairs: dict[int, list[str]] = {}  # what was mended in them
         self._read: set[int] = set()  # those read since the list was
         self._rest: Timer | None = None
 
@@ -115,6 +116,7 @@ class Filing(Page):
             self._read.clear()
             for row in rows if view in _BATCHES else ():
                 row["candidates"] = self._candidates.get(row["id"], [])
+                row["repairs"] = self._repairs.get(row["id"], [])
             self.query_one(PagedList).show(rows)
             if chosen := self._chosen():
                 self._draw(chosen)
@@ -250,7 +252,7 @@ class Filing(Page):
 
         def known(full: Item) -> None:
             batch["candidates"] = self._candidates[batch["id"]] = full["candidates"]
-            batch["repairs"] = full["repairs"]
+            batch["repairs"] = self._repairs[batch["id"]] = full["repairs"]
             self._read.add(batch["id"])
             self.query_one(PagedList).refresh()
             if self._batch() is batch:

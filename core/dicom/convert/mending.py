@@ -17,6 +17,9 @@ from core.dicom.convert.reading import LONG_VRS, PIXEL_DATA, SHORT_VRS, Element,
 from core.errors import Refused
 
 _CHARSET, _SEX = 0x00080005, 0x00100040
+_IDENTIFIERS = frozenset(
+    {0x00080050, 0x00100020, 0x00100021, 0x00200010, 0x00401001, 0x00400009}  # cut short they would be another's
+)
 _GE_SWAPPED = "1.2.840.113619.5.2"
 _PLAIN = frozenset({str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian), str(ExplicitVRBigEndian), ""})
 _PLAIN_OR_DEFLATED = _PLAIN | {"1.2.840.10008.1.2.1.99", _GE_SWAPPED}
@@ -222,7 +225,7 @@ class _Mending:
         if vr in values.TEXT_VRS:
             return self._text(replace(element, vr=vr), vr, self._as_text(element, value), charset)
         if vr in values.ASCII_VRS:
-            return self._ascii(element, vr, self._as_text(element, value))
+            return self._ascii(element, vr, self._as_text(element, value), charset)
         if vr in values.NUMBER_FORMATS or vr == "AT":
             return self._numbers(element, vr, value)
         if len(value) % 2:
@@ -256,8 +259,8 @@ class _Mending:
 
     # -- text --------------------------------------------------------------------------------------------------------
 
-    def _ascii(self, element: Element, vr: str, value: bytes) -> Element:
-        text = value.decode("latin-1")
+    def _ascii(self, element: Element, vr: str, value: bytes, charset: Charset) -> Element:
+        text = value.decode("latin-1") if value.isascii() else decode_text(value, charset).text
         padding = "\0" if vr == "UI" else " "
         if vr == "UR":
             out = text.rstrip(" \0")
@@ -283,7 +286,7 @@ class _Mending:
 
     def _one(self, tag: int, vr: str, part: str) -> str:
         known = values.SEXES.get(part.strip(" \0").upper(), part) if tag == _SEX else part
-        made = values.mended(vr, known)
+        made = values.mended(vr, known, cut=tag not in _IDENTIFIERS)
         if made is None:
             self.say(f"{name_of(tag)}: no {vr} can be made of it; left empty")
             return ""

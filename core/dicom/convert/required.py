@@ -37,7 +37,17 @@ _BY_MODALITY = {
     "CT": CTImageStorage, "MR": MRImageStorage, "NM": NuclearMedicineImageStorage,
     "PT": PositronEmissionTomographyImageStorage,
 }  # fmt: skip
-_NO_PATIENT = ("1.2.840.10008.5.1.4.39", "1.2.840.10008.5.1.4.38", "1.2.840.10008.5.1.4.43", "1.2.840.10008.5.1.4.44")
+_NO_PATIENT = (
+    "1.2.840.10008.5.1.4.39",
+    "1.2.840.10008.5.1.4.38",
+    "1.2.840.10008.5.1.4.43",
+    "1.2.840.10008.5.1.4.44",
+    "1.2.840.10008.5.1.4.45",
+)
+_SINGLE_FRAME = frozenset(
+    {str(CTImageStorage), str(MRImageStorage), str(PositronEmissionTomographyImageStorage)}
+    | {"1.2.840.10008.5.1.4.1.1.1", str(SecondaryCaptureImageStorage)}
+)
 _BYTE, _COLOURS = 8, 3
 
 
@@ -122,7 +132,8 @@ def _hold_length(elements: Elements, pixels: Element, frame_bits: int, say: Say)
         raise Refused("there are fewer pixels than its rows, columns and frames say: have its maker send it again")
     whole, rest = divmod(length * 8, frame_bits)
     uncounted = not number_of(elements, "NumberOfFrames")
-    if whole > 1 and rest < 16 and uncounted:  # noqa: PLR2004 - padding to an even length
+    single = text_of(elements, "SOPClassUID") in _SINGLE_FRAME
+    if whole > 1 and rest < 16 and uncounted and not single:  # noqa: PLR2004 - padding to an even length
         put(elements, "NumberOfFrames", str(whole), "IS")
         say("NumberOfFrames: absent; counted from the pixels")
         due = (frame_bits * whole + 7) // 8

@@ -24,7 +24,7 @@ _LONGEST_UID = 64
 _LONGEST_DECIMAL, _LONGEST_INTEGER = 16, 12
 _LONGEST_GROUP = 64
 _LEAST, _MOST = -(2**31), 2**31 - 1
-SEXES = {"MALE": "M", "FEMALE": "F", "W": "F", "OTHER": "O", "1": "M", "2": "F", "U": "O"}
+SEXES = {"MALE": "M", "FEMALE": "F", "W": "F", "OTHER": "O", "1": "M", "2": "F", "U": "", "男": "M", "女": "F"}
 """Words of devices for Patient's Sex."""
 
 
@@ -38,18 +38,24 @@ def is_uid(text: str) -> bool:
     return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
 
 
-def mended(vr: str, text: str) -> str | None:
-    """Return one value as its VR has it; None where nothing can be made of it."""
+def mended(vr: str, text: str, *, cut: bool = True) -> str | None:
+    """Return one value as its VR has it; None where nothing can be made of it. Without `cut` it may be too long."""
     plain = text.strip(_PADDING) if vr not in {"LT", "ST", "UT"} else text.rstrip(_PADDING)
     if not plain:
         return ""
-    return _RULES[vr](plain) if vr in _RULES else _of_length(vr, plain)
+    if vr in _RULES:
+        return _RULES[vr](plain)
+    return _of_length(vr, plain) if cut else _printable(vr, plain)
 
 
 def _of_length(vr: str, text: str) -> str:
-    controls = "\r\n\f\t\x1b" if vr in {"LT", "ST", "UT"} else "\x1b"
-    clean = "".join(sign for sign in text if sign.isprintable() or sign in controls or ord(sign) > 0x9F)  # noqa: PLR2004
+    clean = _printable(vr, text)
     return clean[: LONGEST.get(vr, len(clean))]
+
+
+def _printable(vr: str, text: str) -> str:
+    controls = "\r\n\f\t\x1b" if vr in {"LT", "ST", "UT"} else "\x1b"
+    return "".join(sign for sign in text if sign.isprintable() or sign in controls or ord(sign) > 0x9F)  # noqa: PLR2004
 
 
 def _name(text: str) -> str:

@@ -307,3 +307,16 @@ def test_an_object_gets_a_uid_of_its_own_where_its_is_another_ones() -> None:
     assert made.sop_uid == "2.25.77"
     assert pydicom.dcmread(BytesIO(_standard(made))).SOPInstanceUID == "2.25.77"
     assert "SOPInstanceUID" in made.repairs[0]
+
+
+@pytest.mark.parametrize(("written_so", "sex"), [(b"MALE", "M"), ("男".encode("gbk"), "M"), (b"U ", ""), (b"f ", "F")])
+def test_a_sex_in_any_words_is_one_of_the_standards(written_so: bytes, sex: str) -> None:
+    made = convert(_changed(SEX, written_so), ORIGIN)
+    assert pydicom.dcmread(BytesIO(_standard(made))).PatientSex == sex
+
+
+def test_an_identifier_that_is_too_long_is_not_cut_to_another_ones() -> None:
+    number = b"20260304-000000000123"
+    made = convert(_changed(0x00080050, number + b" "), ORIGIN)
+    kept = {element.tag: bytes(element.value) for element in read(_standard(made)).elements}
+    assert kept[0x00080050].strip() == number
