@@ -7,6 +7,7 @@ objects it was given; the same client asks both in turn. Asked for is a ratio of
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ from sqlmodel import insert
 from core.dicom import conformance
 from core.dicom.encoding import encoded
 from core.dimse.association import Association, connect
+from core.dimse.messages import PENDING, Field, Tag
 from core.dimse.negotiation import Proposed
 from core.model import Batch, Image, SentPatient, Series, Study
 from core.service import open_records
@@ -43,13 +45,19 @@ RETURNED = (
     "StudyDescription",
 )
 TIMES = 9
+_TEMPLATE = 7654321
 _AT_ONCE = 10_000
 _PORTS = (28042, 24242)
 
 
 def person(number: int, of: int) -> str:
     """Name every patient; five thousand of them, anywhere among the rest, are called Wang."""
-    return f"{'WANG' if number % max(1, of // MATCHES) == 0 else 'LI'}^FANG{number}"
+    return f"{'WANG' if number % max(1, of // MATCHES) == 0 else 'CHEN'}^FANG{number:07}"
+
+
+def uid(level: int, number: int) -> str:
+    """Return a UID of a study (1), a series (2) or an object (3), all of one length."""
+    return f"1.2.826.0.1.3680043.8.498.{level}.1{number:07}"
 
 
 def fill(folder: Path, studies: int) -> None:
@@ -82,56 +90,64 @@ def _date(number: int) -> str:
 
 
 def _study(number: int, of: int) -> dict[str, Any]:
-    return {"id": number, "site": "MAIN", "sent_patient_id": number, "uid": f"1.2.826.0.1.3680043.8.498.1.{number}",
+    return {"id": number, "site": "MAIN", "sent_patient_id": number, "uid": uid(1, number),
             "date": _date(number), "time": "101500", "accession": f"A{number:07}", "study_id": str(number),
             "description": "Bone scan whole body"}  # fmt: skip
 
 
 def _series(number: int, of: int) -> dict[str, Any]:
-    return {"id": number, "study_id": number, "uid": f"1.2.826.0.1.3680043.8.498.2.{number}", "modality": "NM"}
+    return {"id": number, "study_id": number, "uid": uid(2, number), "modality": "NM"}
 
 
 def _batch(number: int, of: int) -> dict[str, Any]:
     return {
         "id": number,
         "site": "MAIN",
-        "study_uid": f"1.2.826.0.1.3680043.8.498.1.{number}",
+        "study_uid": uid(1, number),
         "identity_key": str(number),
     }
 
 
 def _image(number: int, of: int) -> dict[str, Any]:
     return {"id": number, "site": "MAIN", "series_id": number, "batch_id": number, "number": 1, "sha256": "",
-            "sop_uid": f"1.2.826.0.1.3680043.8.498.3.{number}", "sop_class": "1.2.840.10008.5.1.4.1.1.20",
+            "sop_uid": uid(3, number), "sop_class": "1.2.840.10008.5.1.4.1.1.20",
             "transfer_syntax": EXPLICIT, "content_sha256": ""}  # fmt: skip
 
 
 def give(client: httpx.Client, folder: Path, studies: int) -> None:
     """Give Orthanc so many small objects, each a study of its own, of the same patients."""
-    (path,) = slices(folder, 1, size=2)
-    model = pydicom.dcmread(path)
+    pattern, day = _pattern(folder), _date(0).encode()
 
     def send(number: int) -> None:
-        one = altered(
-            model, PatientID=f"P{number:07}", PatientName=person(number, studies), StudyDate=_date(number),
-            AccessionNumber=f"A{number:07}", StudyDescription="Bone scan whole body", Modality="NM",
-            StudyInstanceUID=f"1.2.826.0.1.3680043.8.498.1.{number}",
-            SeriesInstanceUID=f"1.2.826.0.1.3680043.8.498.2.{number}",
-        )  # fmt: skip
-        out = io.BytesIO()
-        one.save_as(out)
-        client.post("/instances", content=out.getvalue()).raise_for_status()
+        surname = person(number, studies).split("^")[0].encode()
+        content = pattern.replace(f"{_TEMPLATE:07}".encode(), f"{number:07}".encode())
+        content = content.replace(b"WANG^", surname + b"^").replace(day, _date(number).encode())
+        client.post("/instances", content=content).raise_for_status()
 
     with ThreadPoolExecutor(2) as senders:
         for _ in senders.map(send, range(1, studies + 1)):
             pass
 
 
+def _pattern(folder: Path) -> bytes:
+    """Return the file of one small object, in which number, surname and date stand to be replaced."""
+    (path,) = slices(folder, 1, size=2)
+    one = altered(
+        pydicom.dcmread(path), PatientID=f"P{_TEMPLATE}", PatientName=f"WANG^FANG{_TEMPLATE}", StudyDate=_date(0),
+        AccessionNumber=f"A{_TEMPLATE}", StudyDescription="Bone scan whole body", Modality="NM",
+        StudyInstanceUID=uid(1, _TEMPLATE), SeriesInstanceUID=uid(2, _TEMPLATE), SOPInstanceUID=uid(3, _TEMPLATE),
+    )  # fmt: skip
+    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+    out = io.BytesIO()
+    one.save_as(out)
+    return out.getvalue()
+
+
 def questions(studies: int) -> Iterator[tuple[str, dict[str, str]]]:
     yield "one by number", {"PatientID": f"P{studies // 2:07}"}
     yield "one by accession", {"AccessionNumber": f"A{studies // 3:07}"}
-    yield "one by Study UID", {"StudyInstanceUID": f"1.2.826.0.1.3680043.8.498.1.{studies // 4}"}
-    yield "one by part of a name", {"PatientName": f"*FANG{studies // 2}"}
+    yield "one by Study UID", {"StudyInstanceUID": uid(1, studies // 4)}
+    yield "one by part of a name", {"PatientName": f"*FANG{studies // 2:07}"}
     yield f"{MATCHES} by name", {"PatientName": "WANG*"}
     yield f"{MATCHES}, modalities", {"PatientName": "WANG*", "ModalitiesInStudy": ""}
     yield f"{MATCHES}, counts", {"PatientName": "WANG*", "NumberOfStudyRelatedInstances": ""}
@@ -146,11 +162,44 @@ def ask(association: Association, said: dict[str, str]) -> tuple[float, float, i
     for keyword, value in said.items():
         setattr(keys, keyword, value or None)
     content = encoded(keys, EXPLICIT)
-    began, first, count = time.perf_counter(), 0.0, -1
-    for _ in association.find(association.contexts[0], FIND, content):
+    began = time.perf_counter()
+    association._ask(association.contexts[0], Field.C_FIND, FIND, [content], [(Tag.PRIORITY, 0)])
+    first, count = 0.0, -1
+    for status in _statuses(association):
         first = first or time.perf_counter() - began
         count += 1
+        if status & 0xFF00 != PENDING:
+            break
     return 1e3 * first, 1e3 * (time.perf_counter() - began), count
+
+
+def _statuses(association: Association) -> Iterator[int]:
+    """Yield the status of each answer as it comes; no more is read of it, so that the asker is no part of the time."""
+    while True:
+        _, body = association._link.line.pdu()
+        at = 0
+        while at < len(body):
+            length = int.from_bytes(body[at : at + 4], "big")
+            if body[at + 5] & 1:
+                command = bytes(body[at + 6 : at + 4 + length])
+                place = command.index(b"\0\0\0\x09\x02\0\0\0") + 8
+                yield int.from_bytes(command[place : place + 2], "little")
+            at += 4 + length
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pid_of(program: str, folder: Path) -> int:
+    """Find the process of a program that was started with something in a folder."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        words = place.read_bytes().split(b"\0")
+        if words[0].endswith(program.encode()) and any(str(folder).encode() in word for word in words[1:]):
+            return int(place.parent.name)
+    raise LookupError(program)
 
 
 def called(port: int, aet: str) -> Association:
@@ -168,18 +217,25 @@ def main(studies: int = 200_000, theirs: int = 10_000) -> None:
         with Photopeakd(folder / "ours") as service, orthanc(folder / "orthanc", http, dicom, service.port) as client:
             give(client, folder / "sent", theirs)
             print(f"photopeak holds {studies} studies, Orthanc {theirs}; median of {TIMES}, in turn")
+            pids = service.process.pid, pid_of("Orthanc", folder)
             with called(service.port, "PHOTOPEAK") as us, called(dicom, "ORTHANC") as them:
                 for (what, ours), (_, others) in zip(questions(studies), questions(theirs), strict=True):
-                    _compare(what, (us, ours), (them, others))
+                    _compare(what, (us, ours, pids[0]), (them, others, pids[1]))
 
 
-def _compare(what: str, *asked: tuple[Association, dict[str, str]]) -> None:
-    took = [[ask(*one) for one in asked] for _ in range(TIMES)]
-    (first, ours, mine), (_, others, their) = (
-        [median(column) for column in zip(*rows, strict=True)] for rows in zip(*took, strict=True)
-    )
+def _compare(what: str, *asked: tuple[Association, dict[str, str], int]) -> None:
+    took: list[list[tuple[float, float, int]]] = [[] for _ in asked]
+    spent = [0.0 for _ in asked]
+    for _ in range(TIMES):
+        for which, (association, said, pid) in enumerate(asked):
+            before = cpu_seconds(pid)
+            took[which].append(ask(association, said))
+            spent[which] += cpu_seconds(pid) - before
+    (first, ours, mine), (_, others, their) = ([median(column) for column in zip(*rows, strict=True)] for rows in took)
     told = f"{what:22} photopeak {ours:8.2f} ms (first {first:6.2f}) for {mine:.0f}"
-    print(f"{told}, Orthanc {others:8.2f} ms for {their:.0f}: {others / ours:6.1f} times")
+    told += f", Orthanc {others:8.2f} ms for {their:.0f}"
+    cpu = [1e3 * seconds / TIMES for seconds in spent]
+    print(f"{told}: {others / ours:6.1f} times; processor {cpu[0]:.1f} and {cpu[1]:.1f} ms", flush=True)
 
 
 if __name__ == "__main__":

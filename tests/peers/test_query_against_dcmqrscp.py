@@ -66,7 +66,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int])
 
 def made(folder: Path, chance: random.Random) -> list[Any]:
     (path,) = slices(folder, 1, size=2)
-    model, objects = pydicom.dcmread(path), []
+    model, objects = pydicom.dcmread(path), list[Any]()
     path.unlink()
     for number in range(12):
         who = PEOPLE[number % len(PEOPLE)]
