@@ -344,10 +344,10 @@ class Service:
         listener = self._listener
         if listener is None:
             return []
-        served = [({}, float(listener.associations_served))]
+        now, ever = listener.associations, listener.associations_served
         return [
-            Measure("associations", "DICOM associations that are open", [({}, float(listener.associations))]),
-            Measure("associations", "DICOM associations there have been", served, total=True),
+            Measure("associations", "DICOM associations that are open", [({}, now)]),
+            Measure("associations", "DICOM associations there have been", [({}, ever)], total=True),
         ]
 
     def _check_database(self) -> str:

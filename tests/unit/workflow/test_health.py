@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,8 @@ def test_space_enough_is_no_word_worth() -> None:
 
 
 def test_many_askers_make_one_look() -> None:
-    looks: list[int] = []
-    lately = Lately(lambda: looks.append(1) or len(looks), 60)
+    looks = count(1)
+    lately = Lately(lambda: next(looks), 60)
     assert [lately() for _ in range(5)] == [1] * 5
 
 
