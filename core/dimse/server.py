@@ -266,6 +266,7 @@ class Server:
         request = link.await_request()
         reject = self._duties.admit(request, caller.host) or self._not_now(request, caller)
         if reject:
+            log.info("an association from %s was rejected: %s", caller.host, reject.words)
             link.reject(reject)
             return None
         accept, contexts = negotiation.answer(request, self._duties.offers, self._limits.maximum_pdu)

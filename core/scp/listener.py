@@ -126,7 +126,7 @@ class Listener:
             log.error("an association could not be judged (%s)", type(error).__name__)  # noqa: TRY400 - one line
             reject = _CONGESTED
         if reject:
-            log.info("association from %s at %s to %s rejected: %s", calling, host, called, reject.words)
+            log.info("%s at %s is not let in to %s", calling, host, called)
         return reject
 
     def _refusal(self, called: str, calling: str, host: str) -> Reject | None:
