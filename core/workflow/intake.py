@@ -102,7 +102,7 @@ class Intake:
         try:
             made = convert.convert(data, Origin(at, partial(_beside, path, read), subject))
         except Refused as refused:
-            raise (why if why is not None and not made_of(data) else refused) from refused
+            raise (why if why is not None and not _looks_like_dicom(data) else refused) from refused
         with self._records.reading() as work:
             there = conversions.of_object(work, actor.site, made.sop_uid)
         if there is not None:
@@ -228,7 +228,7 @@ class Intake:
             )
 
 
-def made_of(data: bytes) -> bool:
+def _looks_like_dicom(data: bytes) -> bool:
     """Whether bytes are DICOM enough for the converter's own word to count more than the reader's."""
     return data[128:132] == b"DICM" or data[:1] in {b"\x08", b"\0"}
 

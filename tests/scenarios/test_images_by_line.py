@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 
 from console import line
 from console.client import Client, ServiceRefused
@@ -158,3 +160,43 @@ def test_of_two_people_filing_at_once_one_is_told(at_the_line: Line) -> None:
     assert refused.status == 409
     assert "already: unfile them first" in refused.detail
     assert sum(at_the_line.asks("images", "status", one)["images"]["received"] for one in ("A1", "A2")) == 2
+
+
+def test_what_was_mended_in_an_object_is_told_wherever_it_is_shown(at_the_line: Line) -> None:
+    service, path = at_the_line.service, at_the_line.service.settings.data / "old.dcm"
+    one = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = "1.2.88.77.1"
+    one.StudyInstanceUID = "1.2.88.77"
+    one[0x00100010] = pydicom.DataElement(0x00100010, "PN", "Name^Of^Tenl")
+    one.save_as(path)
+    whole = path.read_bytes()
+    name = "王^芳".encode("gbk").ljust(len("Name^Of^Tenl"))
+    path.write_bytes(whole.replace(b"Name^Of^Tenl", name))
+    service.intake.bring(access.operator("root", "MAIN"), path)
+    (series,) = at_the_line.asks("images", "show", "1.2.88.77")
+    (instance,) = series["instances"]
+    assert series["sent_patient_name"] == "王^芳"
+    assert instance["charset"] == {"said": "ISO_IR 100", "found": "GB18030", "confidence": pytest.approx(1, abs=0.1)}
+    (repair,) = [repair for repair in instance["repairs"] if "GB18030" in repair]
+    assert at_the_line.asks("images", "candidates", "1.2.88.77")["repairs"] == instance["repairs"]
+    (converted,) = at_the_line.asks("images", "converted")
+    assert (converted["sop_instance_uid"], converted["repairs"]) == ("1.2.88.77.1", instance["repairs"])
+    assert repair in at_the_line.says("images", "converted")[1]
+    assert repair in at_the_line.says("images", "show", "1.2.88.77")[1]
+
+
+def test_an_object_kept_apart_gets_a_uid_of_its_own_from_whoever_may_file(at_the_line: Line) -> None:
+    service, operator = at_the_line.service, access.operator("root", "MAIN")
+    path = service.settings.data / "twice.dcm"
+    one = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    for name in ("First^One", "Second^One"):
+        one.PatientName = name
+        one.save_as(path)
+        service.intake.bring(operator, path)
+    (apart,) = at_the_line.asks("images", "quarantined")
+    at_the_line.signs_in("wang.li")
+    assert at_the_line.says("images", "admit", str(apart["id"]))[0] == 1
+    at_the_line.signs_in("he.jun")
+    admitted = at_the_line.asks("images", "admit", str(apart["id"]))
+    assert admitted["sop_uid"] != one.SOPInstanceUID
+    assert at_the_line.says("images", "admit", "999")[0] == 1
