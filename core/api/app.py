@@ -55,6 +55,7 @@ def build(
     app.add_exception_handler(CoreError, _refuse)
     app.add_exception_handler(RequestValidationError, _misspelt)
     app.add_exception_handler(DataError, _too_much)
+    app.add_exception_handler(OverflowError, _too_much)  # SQLite's way of saying it of a number
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _broken)
     for router in routers:

@@ -26,7 +26,7 @@ Call = Callable[..., httpx.Response]
 def _employ(department: Department) -> None:
     hashed = staffing.hashed(department.service.sign_ins.hasher, PASSWORD)
     with department.records.writing() as work:
-        for role in (Role.ADMIN, Role.CLERK):
+        for role in (Role.ADMIN, Role.CLERK, Role.NURSE):
             staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)
 
 
@@ -121,6 +121,13 @@ def test_a_draft_and_a_body_have_their_bounds(department: Department, call: Call
     assert call("clerk", "POST", "patients", content=(b"[" * (1 << 20) for _ in range(5))).status_code == 413
 
 
+def test_a_number_that_no_database_holds_is_the_callers_fault(department: Department, call: Call) -> None:
+    department.scheduled("张伟", "A1")
+    for power in (12, 30):
+        answer = call("nurse", "POST", "exams/A1/start", json={"step": 10**power})
+        assert 400 <= answer.status_code < 500, answer.text
+
+
 @pytest.mark.peer("postgres")
 def test_what_postgresql_finds_too_long_is_the_callers_fault(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str
@@ -140,5 +147,7 @@ def test_what_postgresql_finds_too_long_is_the_callers_fault(
                 call("clerk", "GET", "find", params={"query": "Z\0" * 50}),
                 call("clerk", "PATCH", "patients/P-LONG", json={"phone": "1" * 64, "address": "长" * 4000}),
                 call("clerk", "PUT", f"drafts/{'f' * 200}", json={"a": "b"}),
+                call("admin", "POST", "images/unfiled/1/file", json={"accession": "A-LONG", "step": 10**30}),
+                *(call("nurse", "POST", "exams/A-LONG/start", json={"step": 10**power}) for power in (12, 30)),
             ]
     assert [answer.status_code for answer in answers if answer.status_code >= 500] == []
