@@ -27,11 +27,10 @@ VERIFICATION = "1.2.840.10008.1.1"
 LONGEST_DATASET = 1 << 25
 """Of datasets that are held whole: queries, answers, attribute lists."""
 _SENT_AT_ONCE = 1 << 20
-_MOST_PARTS = 512
+_MOST_PARTS, _FEW = 512, 16
 _IS_COMMAND, _IS_LAST = 1, 2
 _MOST = 65535
 _UNRECOGNISED_OPERATION = 0x0211
-_NOTHING: Part = b""
 _More = list[tuple[int, int | str | bytes]]
 
 
@@ -186,49 +185,47 @@ class Association:
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def send(self, context: int, command: bytes, dataset: Iterable[Part] | None = None) -> None:
-        """Send a message: a command set, and the dataset's bytes in pieces of an even length."""
+        """Send a message: a command set, and the dataset's bytes in pieces of any length.
+
+        What `dataset` raises passes; the association is aborted when part of the message has gone by then.
+        """
         parts = self.framed(context, command, is_command=True)
-        if dataset is None:
-            self._link.send(parts)
-            return
-        size, begun, last = 0, False, _NOTHING
+        size, begun = 0, False
         try:
-            for piece in self._fitting(dataset):
-                if last is not _NOTHING:
-                    parts += self._cut(context, last)
-                    size += len(last)
-                last = piece
+            for frame in self._frames(context, dataset) if dataset is not None else ():
                 if size >= _SENT_AT_ONCE or len(parts) >= _MOST_PARTS:
                     begun = True
                     self._link.send(parts)
                     parts, size = [], 0
+                parts += frame
+                size += self._payload
         except BaseException:
             if begun:  # half a message has gone: what follows could not be told from it
                 self.abort()
             raise
-        self._link.send([*parts, *self._cut(context, last, _IS_LAST)])
-
-    def _fitting(self, dataset: Iterable[Part]) -> Iterator[Part]:
-        for chunk in dataset:
-            if len(chunk) <= self._payload:
-                yield chunk
-            else:
-                view = memoryview(chunk)
-                for at in range(0, len(chunk), self._payload):
-                    yield view[at : at + self._payload]
-
-    @staticmethod
-    def _cut(context: int, piece: Part, control: int = 0) -> list[Part]:
-        return [DATA_HEAD.pack(Kind.DATA, len(piece) + 6, len(piece) + 2, context, control), piece]
+        self._link.send(parts)
 
     def framed(self, context: int, content: bytes, *, is_command: bool) -> list[Part]:
         """Return the PDUs that carry a command set or a dataset, ready to be sent."""
-        kind = _IS_COMMAND if is_command else 0
-        if len(content) <= self._payload:
-            return self._cut(context, content, kind | _IS_LAST)
-        pieces = list(self._fitting([content]))
-        parts = [part for piece in pieces[:-1] for part in self._cut(context, piece, kind)]
-        return parts + self._cut(context, pieces[-1], kind | _IS_LAST)
+        kind, size = _IS_COMMAND if is_command else 0, len(content)
+        if size <= self._payload:
+            return [DATA_HEAD.pack(Kind.DATA, size + 6, size + 2, context, kind | _IS_LAST), content]
+        return [part for frame in self._frames(context, [content], kind) for part in frame]
+
+    def _frames(self, context: int, dataset: Iterable[Part], kind: int = 0) -> Iterator[list[Part]]:
+        """Yield the PDUs of a command set or dataset, all but the last as long as the peer takes them."""
+        pieces: list[Part] = []
+        room = self._payload
+        for chunk in dataset:
+            view = memoryview(chunk)
+            while view:
+                if not room:
+                    yield _framed(context, kind, pieces, self._payload)
+                    pieces, room = [], self._payload
+                pieces.append(view[:room])
+                view = view[room:]
+                room -= len(pieces[-1])
+        yield _framed(context, kind | _IS_LAST, pieces, self._payload - room)
 
     def send_parts(self, parts: Sequence[Part]) -> None:
         """Send what `framed` made, several messages at once where they are small."""
@@ -264,7 +261,7 @@ class Association:
     ) -> Status:  # fmt: skip
         """Send an object (C-STORE) and return what the peer said.
 
-        `dataset` is encoded in the transfer syntax of the context; its pieces have even lengths. `originator` is the
+        `dataset` is encoded in the transfer syntax of the context. `originator` is the
         AE title and Message ID of the C-MOVE this belongs to.
         """
         more: _More = [(Tag.AFFECTED_INSTANCE, sop_uid), (Tag.PRIORITY, 0)]
@@ -370,6 +367,11 @@ class Association:
         """Break off at once."""
         self._link.abort()
         self._link.line.close()
+
+
+def _framed(context: int, control: int, pieces: list[Part], size: int) -> list[Part]:
+    head = DATA_HEAD.pack(Kind.DATA, size + 6, size + 2, context, control)
+    return [head, *pieces] if len(pieces) <= _FEW else [head, b"".join(pieces)]
 
 
 def connect(

@@ -80,7 +80,7 @@ def test_dcmtk_takes_objects_by_the_association_it_agreed_to(
             (context,) = (each for each in association.contexts if each.abstract_syntax == CT)
             for path in sent:
                 content, uid = _dataset(path), pydicom.dcmread(path).SOPInstanceUID
-                pieces = [content[at : at + 10_000] for at in range(0, len(content), 10_000)]
+                pieces = [content[at : at + 9_999] for at in range(0, len(content), 9_999)]
                 assert association.store(context, CT, uid, pieces, originator=("CAM1", 5)) == Status(0)
     finally:
         server.terminate()
