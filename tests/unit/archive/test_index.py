@@ -311,3 +311,39 @@ def test_answers_are_the_bytes_that_answering_writes(archive: Archive, charset: 
         answer.update(dataset(RetrieveAETitle="PHOTOPEAK", TimezoneOffsetFromUTC="+0800"))
     assert written == [encoded(in_charset(answer, charset_of(charset), shown), EXPLICIT) for answer in answers]
     assert not any(b"?" in answer for answer in written)
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Records]:
+    records = Records(f"sqlite:///{tmp_path_factory.mktemp('plan') / 'plan.sqlite'}", new_uid=lambda: "1")
+    filled(records)
+    yield records
+    records.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "by"),
+    [
+        ({"PatientID": "P1"}, "ix_sentpatient_number"),
+        ({"PatientID": "P*"}, "ix_sentpatient_number"),
+        ({"StudyInstanceUID": "1.2.1"}, "ix_study_uid"),
+        ({"AccessionNumber": "A100"}, "ix_study_accession"),
+        ({"StudyDate": "20260101-"}, "ix_study_date"),
+        ({"PatientName": "zhang*"}, "ix_sentpatient_alphabetic"),
+        ({"PatientName": "*wei*"}, "sentpatient_trigram"),
+        ({"StudyDescription": "*scan*"}, "study_trigram"),
+        ({}, "ix_study_date"),
+    ],
+)
+def test_sqlite_finds_by_an_index_and_walks_no_table(sqlite: Records, asked: dict[str, str], by: str) -> None:
+    keys = dataset(QueryRetrieveLevel="STUDY", PatientName="", StudyInstanceUID="", ModalitiesInStudy="")
+    keys.update(dataset(**asked))
+    with sqlite.reading() as work:
+        connection = work.session.connection()
+        statement = index._Query(work, keys, STUDY_ROOT, "MAIN")._statement()
+        plain = str(statement.compile(connection.engine, compile_kwargs={"literal_binds": True}))
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {plain}")]
+    assert any(by in step for step in plan), plan
+    assert not [step for step in plan if step.startswith("SCAN") and "VIRTUAL TABLE" not in step], plan
+    sites_alone = [step for step in plan if step.endswith("(site=?)")]
+    assert not sites_alone or by == "ix_study_date", plan
