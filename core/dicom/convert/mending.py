@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from core.dicom.charset import ASCII, UTF8, Charset, charset_of, decode_name, decode_text, is_known
+from core.dicom.charset import ASCII, UTF8, Charset, charset_of, decode_name, decode_text, encoded, is_known
 from core.dicom.convert import required, values
 from core.dicom.convert.reading import LONG_VRS, PIXEL_DATA, SHORT_VRS, Element, Read, name_of
 from core.errors import Refused
@@ -336,7 +336,7 @@ class _Mending:
             value = each.raw
         else:
             try:
-                value = encoded_text(each.text, label)
+                value = encoded(each.text, label)
             except (UnicodeError, LookupError, ValueError):
                 value = each.raw
         value = value.rstrip(b"\0") if value.endswith(b"\0") else value
@@ -380,18 +380,8 @@ def _called(overruled: list[_Text]) -> str:
     names = sorted({"\\".join(each.charset) for each in overruled})
     if not names:
         return "plain"
-    surest = min(each.confidence for each in overruled)
-    return f"{' and '.join(names)} (confidence {surest:.0%})"
-
-
-def encoded_text(text: str, charset: Charset) -> bytes:
-    """Write text in a character set without code extensions."""
-    codecs = {"ISO_IR 192": "utf-8", "GB18030": "gb18030", "GBK": "gbk"}
-    if not charset:
-        return text.encode("ascii")
-    from pydicom.charset import python_encoding  # noqa: PLC0415
-
-    return text.encode(codecs.get(charset[0]) or python_encoding[charset[0]])
+    least = min(each.confidence for each in overruled)
+    return f"{' and '.join(names)} (confidence {least:.0%})"
 
 
 _JPEG_OF = {0xC0: "50", 0xC1: "51", 0xC3: "57", 0xF7: "80"}

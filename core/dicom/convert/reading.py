@@ -25,6 +25,7 @@ _PREAMBLE, _MAGIC = 128, b"DICM"
 _HEADER = 8  # bytes of the shortest element
 _DEEPEST = 24
 _WINDOW = 1 << 16
+_MOST_SEARCHED = 1 << 19
 _LOOKED_AT = 24  # elements that decide about the encoding
 _LARGEST_INFLATED = 1 << 31
 _SOP = frozenset({0x00080016, 0x00080018})
@@ -179,7 +180,7 @@ class _Reader:
         self.view = view
         self.encoding = encoding
         self.findings = findings
-        self._order = "little" if encoding.little else "big"
+        self._searched = 0
 
     # -- numbers -----------------------------------------------------------------------------------------------------
 
@@ -300,7 +301,11 @@ class _Reader:
         """Where the next element that holds together begins."""
         for place in range(at, min(end - _HEADER, at + _WINDOW)):
             if self._holds(place, end, after):
+                self._searched += place - at
                 return place
+        self._searched += _WINDOW
+        if self._searched > _MOST_SEARCHED:
+            raise Refused("too much of it is broken: have its maker send it again")
         return None
 
     def _holds(self, at: int, end: int, after: int) -> bool:
