@@ -55,15 +55,15 @@ _SEARCHES = (
 )
 
 
-def router(records: Records, reception: Reception, locate: Locate) -> APIRouter:
-    """Return the routes of DICOMweb; `locate` tells where an object's file can be read."""
+def router(records: Records, reception: Reception, locate: Locate, largest: int) -> APIRouter:
+    """Return the routes of DICOMweb; `locate` tells where an object's file is, `largest` the bytes of one taken in."""
     routes = APIRouter(tags=["dicomweb"], prefix="/dicomweb", route_class=_Route)
     for path, level in _SEARCHES:
         _search(routes, records, locate, path, level)
     _retrieve(routes, records, locate)
     _frames(routes, records, locate)
     rendered.add_to(routes, records, locate)
-    store.add_to(routes, reception)
+    store.add_to(routes, reception, largest)
     return routes
 
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from core.api import dicomweb_multipart as multipart
 from core.api.caller import Caller
@@ -20,8 +21,8 @@ _GATHERED = 1 << 20
 _KEPT_APART = 0xB000
 
 
-def add_to(routes: APIRouter, reception: Reception) -> None:
-    """Add the routes that take objects in."""
+def add_to(routes: APIRouter, reception: Reception, largest: int) -> None:
+    """Add the routes that take objects in, each of `largest` bytes at most."""
 
     async def take(request: Request, actor: Caller, place: Named) -> Response:
         demand_json(request)
@@ -31,10 +32,12 @@ def add_to(routes: APIRouter, reception: Reception) -> None:
             raise HTTPException(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'send {DICOM}, alone or as multipart/related; type="{DICOM}"'
             )
-        deposit = await run_in_threadpool(Deposit, reception, actor, place.study)
+        deposit = await run_in_threadpool(Deposit, reception, actor, place.study, largest)
         inbox = _Inbox(deposit)
         try:
             await _filled(request, inbox, said.get("boundary", "") if parted else None)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it; what was whole by then is kept
         finally:
             inbox.close()
             outcomes = await run_in_threadpool(deposit.done)
@@ -90,12 +93,14 @@ async def _filled(request: Request, inbox: _Inbox, boundary: str | None) -> None
 
 async def _flowing(request: Request, take: multipart.Take) -> None:
     held = bytearray()
-    async for piece in request.stream():
-        held += piece
-        if len(held) >= _GATHERED:
-            await run_in_threadpool(take, bytes(held))
-            held.clear()
-    await run_in_threadpool(take, bytes(held))
+    try:
+        async for piece in request.stream():
+            held += piece
+            if len(held) >= _GATHERED:
+                gathered, held = held, bytearray()
+                await run_in_threadpool(take, bytes(gathered))
+    finally:  # a sender that breaks off has sent this much, and what is whole of it is kept
+        await run_in_threadpool(take, bytes(held))
 
 
 # -- what is answered (PS3.18 10.5.3) --------------------------------------------------------------------------------

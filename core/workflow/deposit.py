@@ -60,12 +60,12 @@ class NotStored:
 
 
 class Deposit:
-    """What one request brings; `study` refuses objects of another one."""
+    """What one request brings; `study` refuses objects of another one, `largest` those of more bytes."""
 
-    def __init__(self, reception: Reception, actor: Actor, study: str = "") -> None:
+    def __init__(self, reception: Reception, actor: Actor, study: str, largest: int) -> None:
         """Ask whether the actor may bring objects at all."""
         access.require(actor, Operation.FILE)
-        self.reception, self._actor, self._study = reception, actor, study
+        self.reception, self._actor, self._study, self.largest = reception, actor, study, largest
         self._outcomes: list[Future[Stored | NotStored] | NotStored] = []
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="deposit")
 
@@ -127,12 +127,16 @@ class Brought:
         self._spool: BinaryIO | None = None
         self._meta = FileMetaDataset()
         self._failure: CoreError | None = None
+        self._size = 0
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes; what goes wrong is said by `staged`."""
         if self._failure is not None:
             return
+        self._size += len(piece)
         try:
+            if self._size > self._deposit.largest:
+                raise NoRoom(f"the object is larger than {self._deposit.largest} bytes, the most taken here")
             if self._head is not None:
                 self._head += piece
                 self._look(ended=False)

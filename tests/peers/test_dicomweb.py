@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLoss
 from core import wire
 from core.vocabulary import Role
 from core.workflow import corrections, staffing, triage
+from core.workflow.deposit import Deposit, NotStored
 from tests.peers.process import altered, slices
+from tests.peers.receiving import until
 from tests.peers.serving import HEAD, OPERATOR, Department, serving
 
 # pynetdicom leaves sockets of ended associations to the garbage collector.
@@ -364,6 +367,41 @@ def test_a_single_object_may_come_without_parts(call: Call) -> None:
     answer = call("head", "POST", "/studies", content=written(one), headers={"Content-Type": "application/dicom"})
     assert answer.status_code == 200
     assert call("doctor", "GET", f"{url_of(one)}/metadata").status_code == 200
+
+
+def test_an_object_without_file_meta_is_stored_too(call: Call) -> None:
+    one = altered(dcmread(str(get_testdata_file("MR_small.dcm"))), StudyInstanceUID=generate_uid())
+    assert bring(call, content_of(written(one))).status_code == 200
+    (told,) = call("doctor", "GET", f"{url_of(one)}/metadata").json()
+    assert told["00280010"]["Value"] == [one.Rows]
+
+
+def test_what_was_whole_is_kept_when_a_sender_breaks_off(department: Department, call: Call) -> None:
+    model = dcmread(str(get_testdata_file("MR_small.dcm")))
+    said = {"Rows": 1024, "Columns": 1024, "PixelData": b"\1\2" * (1 << 20)}
+    whole, half = (altered(model, StudyInstanceUID=generate_uid(), **said) for _ in "12")
+    token = call("physicist", "GET", "/studies").request.headers["Authorization"]
+    head = "POST /dicomweb/studies HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\nAuthorization: " + token
+    head += '\r\nContent-Type: multipart/related; type="application/dicom"; boundary=edge\r\n\r\n'
+    part = b"\r\n--edge\r\nContent-Type: application/dicom\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", department.service.http_port)) as line:
+        line.sendall(head.encode() + part + written(whole) + part + written(half)[:-500_000])
+        until(lambda: call("doctor", "GET", f"{url_of(whole)}/metadata").status_code == 200)
+    until(lambda: not department.service.keeper.store.leftovers())
+    assert call("doctor", "GET", f"{url_of(half)}/metadata").status_code == 404
+
+
+def test_an_object_too_large_is_refused_while_it_comes(tmp_path: Path) -> None:
+    one = altered(dcmread(str(get_testdata_file("MR_small.dcm"))), StudyInstanceUID=generate_uid())
+    with serving(tmp_path / "small", maximum_object=5000) as small:
+        deposit = Deposit(small.service.reception, OPERATOR, "", small.service.settings.maximum_object)
+        brought_here = deposit.begin()
+        brought_here.write(written(one))
+        deposit.keep(brought_here)
+        (outcome,) = deposit.done()
+        assert isinstance(outcome, NotStored)
+        assert "larger than 5000 bytes" in outcome.detail
+        assert not small.service.keeper.store.leftovers()
 
 
 def test_a_client_stores_too(department: Department, call: Call) -> None:

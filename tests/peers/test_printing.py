@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from core.imaging.window import Window
 from core.model import Job as Queued
 from core.scu.printing import Job, Printer
 from core.vocabulary import JobState, Role
-from core.workflow import corrections, devices, printing, queue
+from core.workflow import corrections, devices, printing, queue, staffing
 from tests.conftest import find_peer
 from tests.peers.process import altered, photopeakd
 from tests.peers.receiving import until
@@ -253,6 +254,25 @@ def test_what_cannot_be_printed_is_refused_when_it_is_asked_for(department: Depa
         corrections.file_batch(work, HEAD, str(scan.StudyInstanceUID), wire.FileBatch(accession="F2", reason="his"))
     with department.records.writing() as work, pytest.raises(Refused, match="40 films"):
         printing.enqueue(work, HEAD, "F2", wire.PrintFilms(aet="FILMS", layout="1x1"))
+
+
+def test_films_are_asked_for_over_http(department: Department, tmp_path: Path) -> None:
+    password = "a password that is long enough"
+    hashed = staffing.hashed(department.service.sign_ins.hasher, password)
+    with department.records.writing() as work:
+        for role in (Role.DOCTOR, Role.CLERK):
+            staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)
+    root = f"http://127.0.0.1:{department.service.http_port}/api/v1"
+    with printer(tmp_path / "p", port_of(department)) as kept, httpx.Client(base_url=root, timeout=60) as client:
+        status = {}
+        for role in ("clerk", "doctor"):
+            token = client.post("session", json={"username": role, "password": password}).json()["token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            status[role] = client.post("exams/F1/print", json={"aet": "FILMS", "layout": "2x2"}).status_code
+        assert status == {"clerk": 403, "doctor": 202}
+        assert client.get("devices/FILMS/printer").json()["status"] == "NORMAL"
+        assert client.post("exams/F1/print", json={"aet": "FILMS", "layout": "0x2"}).status_code == 422
+        until(lambda: len(films(kept)) == 1)
 
 
 def test_the_command_prints_and_asks_the_printer_how_it_is(department: Department, tmp_path: Path) -> None:
