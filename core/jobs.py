@@ -27,7 +27,7 @@ from core.workflow.queue import Ticket
 log = logging.getLogger(__name__)
 
 Runner = Callable[[Ticket], None]
-_LOOK_EVERY = 1.0
+_LOOK_EVERY = 0.25  # another process may have queued something
 _REST = 0.05  # between two looks, however much news there is
 _WRITE_EVERY = 1.0
 _LONGEST_PAUSE = timedelta(hours=1)

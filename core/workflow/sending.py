@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, update
 from sqlmodel import col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -242,15 +242,27 @@ class _Book:
         if not self._noted:
             return
         with self._records.writing() as work:
-            for sent in self._noted:
-                state = DeliveryState.SENT if sent.kept else DeliveryState.REFUSED
-                this = (col(Delivery.job_id) == self._ticket.job_id, col(Delivery.sop_uid) == sent.sop_instance)
-                said = {"status": sent.status, "comment": sent.comment[:64], "sent_at": work.now}
-                still = col(Delivery.state).in_(before(state))
-                work.session.execute(update(Delivery).where(*this, still).values(state=state, **said))
+            for state, kept in ((DeliveryState.SENT, True), (DeliveryState.REFUSED, False)):
+                rows = [
+                    {"uid": one.sop_instance, "said": one.status, "told": one.comment[:64]}
+                    for one in self._noted
+                    if one.kept is kept
+                ]
+                if rows:
+                    _mark(work, self._ticket.job_id, state, rows)
         self._done += len(self._noted)
         self._noted, self._written_at = [], time.monotonic()
         self._ticket.progress(self._done, self._of)
+
+
+def _mark(work: Work, job_id: int, state: DeliveryState, rows: Sequence[Mapping[str, str | int | None]]) -> None:
+    """Move deliveries of a job by what the node said to each."""
+    moved = update(Delivery).where(
+        col(Delivery.job_id) == job_id, col(Delivery.sop_uid) == bindparam("uid"),
+        or_(*(col(Delivery.state) == now for now in before(state))),
+    )  # fmt: skip
+    told = moved.values(state=state, status=bindparam("said"), comment=bindparam("told"), sent_at=work.now)
+    work.session.connection().execute(told, rows)
 
 
 def before(state: DeliveryState) -> list[DeliveryState]:
