@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pydicom
 import pytest
 from pydicom.uid import JPEGLosslessSV1
 
-from tests.peers.process import SHARED, Photopeakd, acknowledged, photopeakd, slices
+from tests.peers.process import ROOT, SHARED, Photopeakd, acknowledged, photopeakd, slices
 
 pytestmark = pytest.mark.peer("storescu", "getscu", "findscu")
 
@@ -70,3 +73,24 @@ def test_a_study_is_recalled_and_sent_again_byte_for_byte(service: Photopeakd, t
 def test_the_codecs_and_rules_in_force_are_told(service: Photopeakd) -> None:
     facts = _facts(service, "tier", "codecs")
     assert facts["rules"] == ["important: jpeg-lossless", "backup: 10:1"]
+
+
+def test_a_move_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    slices(tmp_path / "in", 24)
+    assert photopeakd("import", tmp_path / "in", folder=folder).returncode == 0
+    tier = folder / "archive" / "tier"
+    for seen in (2, 9):
+        command = [sys.executable, "-m", "core", "tier", "move", "--older-than", "0", "--data", str(folder)]
+        running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while running.poll() is None and len(list(tier.rglob("*.dcm"))) < seen:
+            time.sleep(0.002)
+        running.kill()
+        running.wait()
+        said = photopeakd("verify", "--deep", "--json", folder=folder)
+        assert json.loads(said.stdout)["faults"] == []
+    assert photopeakd("tier", "move", "--older-than", 0, folder=folder).returncode == 0
+    assert photopeakd("tier", "clean", "--grace", 0, folder=folder).returncode == 0
+    facts = json.loads(photopeakd("verify", "--deep", "--json", folder=folder).stdout)
+    assert (facts["objects"], facts["faults"]) == (24, [])
+    assert not [path for path in (folder / "archive").rglob("*.dcm") if tier not in path.parents]
