@@ -164,7 +164,7 @@ def test_of_two_people_filing_at_once_one_is_told(at_the_line: Line) -> None:
 
 def test_what_was_mended_in_an_object_is_told_wherever_it_is_shown(at_the_line: Line) -> None:
     service, path = at_the_line.service, at_the_line.service.settings.data / "old.dcm"
-    one = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    one: Any = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
     one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = "1.2.88.77.1"
     one.StudyInstanceUID = "1.2.88.77"
     one[0x00100010] = pydicom.DataElement(0x00100010, "PN", "Name^Of^Tenl")
@@ -188,7 +188,7 @@ def test_what_was_mended_in_an_object_is_told_wherever_it_is_shown(at_the_line: 
 def test_an_object_kept_apart_gets_a_uid_of_its_own_from_whoever_may_file(at_the_line: Line) -> None:
     service, operator = at_the_line.service, access.operator("root", "MAIN")
     path = service.settings.data / "twice.dcm"
-    one = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    one: Any = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
     for name in ("First^One", "Second^One"):
         one.PatientName = name
         one.save_as(path)
