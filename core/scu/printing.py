@@ -7,6 +7,7 @@ Presentation LUT (PS3.14), so that a film looks like the screen.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -123,7 +124,11 @@ class Printer(Peer):
                 raise self._failed(f"is out of order ({state.info or 'it does not say why'}); look at the printer")
             if state.status == "WARNING":
                 printed.note(f"the printer warns: {state.info or 'it does not say of what'}")
-            _Film(self, association, job, printed, new_uid).printed_with(images, with_lut=with_lut)
+            film = _Film(self, association, job, printed, new_uid)
+            try:
+                film.printed_with(images, with_lut=with_lut)
+            except RuntimeError as error:
+                raise self._failed("dropped the association while a film was sent; look at its log") from error
         return printed
 
     @contextmanager
@@ -179,9 +184,8 @@ class _Film:
             None, _PRINT, BasicFilmBox, film, meta_uid=BasicGrayscalePrintManagementMeta
         )
         self._minded(status, "N-ACTION to print")
-        self.association.send_n_delete(
-            BasicFilmSession, session, meta_uid=BasicGrayscalePrintManagementMeta
-        )  # the film is printed: whatever the printer says to this changes nothing
+        with contextlib.suppress(RuntimeError):  # the film is printed: whatever becomes of this changes nothing
+            self.association.send_n_delete(BasicFilmSession, session, meta_uid=BasicGrayscalePrintManagementMeta)
 
     def _session(self) -> Dataset:
         job = self.job

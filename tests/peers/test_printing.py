@@ -207,7 +207,8 @@ def test_a_job_waits_for_a_printer_that_is_off_and_then_prints(department: Depar
     with printer(tmp_path / "p", port_of(department)) as kept:
         with department.records.writing() as work:
             queue.retry(work, OPERATOR, waiting.id)
-        until(lambda: len(films(kept)) == 1)
+        until(lambda: _state(department, waiting.id) is JobState.DONE)
+        assert len(films(kept)) == 1
 
 
 def test_a_film_that_is_printed_is_not_printed_again(department: Department, tmp_path: Path) -> None:
@@ -264,15 +265,17 @@ def test_films_are_asked_for_over_http(department: Department, tmp_path: Path) -
             staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)
     root = f"http://127.0.0.1:{department.service.http_port}/api/v1"
     with printer(tmp_path / "p", port_of(department)) as kept, httpx.Client(base_url=root, timeout=60) as client:
-        status = {}
+        status, number = {}, 0
         for role in ("clerk", "doctor"):
             token = client.post("session", json={"username": role, "password": password}).json()["token"]
             client.headers["Authorization"] = f"Bearer {token}"
-            status[role] = client.post("exams/F1/print", json={"aet": "FILMS", "layout": "2x2"}).status_code
+            answer = client.post("exams/F1/print", json={"aet": "FILMS", "layout": "2x2"})
+            status[role], number = answer.status_code, answer.json().get("id", 0)
         assert status == {"clerk": 403, "doctor": 202}
         assert client.get("devices/FILMS/printer").json()["status"] == "NORMAL"
         assert client.post("exams/F1/print", json={"aet": "FILMS", "layout": "0x2"}).status_code == 422
-        until(lambda: len(films(kept)) == 1)
+        until(lambda: _state(department, number) is JobState.DONE)
+        assert len(films(kept)) == 1
 
 
 def test_the_command_prints_and_asks_the_printer_how_it_is(department: Department, tmp_path: Path) -> None:
