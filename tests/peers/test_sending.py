@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pydicom
 import pytest
 
@@ -16,7 +17,7 @@ from core.errors import Forbidden, Invalid, NotFound
 from core.service import open_records
 from core.settings import Settings
 from core.vocabulary import JobState, Role
-from core.workflow import devices, queue, sending
+from core.workflow import devices, queue, sending, staffing
 from tests.peers.process import Photopeakd, photopeakd, slices
 from tests.peers.receiving import datasets, storescp, until
 from tests.peers.serving import OPERATOR, Department, serving
@@ -148,3 +149,25 @@ def test_a_kill_in_the_middle_of_sending_loses_nothing(tmp_path: Path, port: int
         assert service.rows("select state, count(*) from delivery group by state") == [("sent", 200)]
         records.close()
     assert datasets(out) == datasets(tmp_path / "in")
+
+
+def test_who_may_view_images_sends_them_over_http_and_gives_their_own_job_up(archive: Department) -> None:
+    hashed = staffing.hashed(archive.service.sign_ins.hasher, "a long password")
+    with archive.records.writing() as work:
+        for role in (Role.TECHNOLOGIST, Role.CLERK, Role.PHYSICIST):
+            staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)
+    with httpx.Client(base_url=f"http://127.0.0.1:{archive.service.http_port}/api/v1", timeout=60) as client:
+
+        def call(role: Role, path: str, body: object) -> httpx.Response:
+            token = client.post("session", json={"username": role, "password": "a long password"}).json()["token"]
+            return client.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
+
+        asked = {"query": ["P1"], "commit": True}
+        assert call(Role.CLERK, "devices/PACS/send", asked).status_code == 403
+        queued = call(Role.TECHNOLOGIST, "devices/PACS/send", asked)
+        assert (queued.status_code, queued.json()["total"]) == (202, 6)
+        number = queued.json()["id"]
+        until(lambda: job(archive, number).state is JobState.QUEUED and bool(job(archive, number).error))
+        assert call(Role.PHYSICIST, f"jobs/{number}/cancel", {}).status_code == 403
+        assert call(Role.TECHNOLOGIST, f"jobs/{number}/cancel", {}).json()["state"] == "cancelled"
+        assert call(Role.TECHNOLOGIST, f"jobs/{number}/cancel", {}).status_code == 409
