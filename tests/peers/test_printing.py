@@ -266,11 +266,11 @@ def test_films_are_asked_for_over_http(department: Department, tmp_path: Path) -
     root = f"http://127.0.0.1:{department.service.http_port}/api/v1"
     with printer(tmp_path / "p", port_of(department)) as kept, httpx.Client(base_url=root, timeout=60) as client:
         status, number = {}, 0
-        for role in ("clerk", "doctor"):
-            token = client.post("session", json={"username": role, "password": password}).json()["token"]
+        for name in ("clerk", "doctor"):
+            token = client.post("session", json={"username": name, "password": password}).json()["token"]
             client.headers["Authorization"] = f"Bearer {token}"
             answer = client.post("exams/F1/print", json={"aet": "FILMS", "layout": "2x2"})
-            status[role], number = answer.status_code, answer.json().get("id", 0)
+            status[name], number = answer.status_code, answer.json().get("id", 0)
         assert status == {"clerk": 403, "doctor": 202}
         assert client.get("devices/FILMS/printer").json()["status"] == "NORMAL"
         assert client.post("exams/F1/print", json={"aet": "FILMS", "layout": "0x2"}).status_code == 422
