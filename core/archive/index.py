@@ -242,7 +242,8 @@ class _Query:
     def _counts(self, tag: int, firsts: Sequence[str]) -> tuple[dict[Any, str], str]:
         of, what = _COUNTED[tag]
         found = _below(of, what, tag).where(*self._among(of, firsts)).group_by(*_KEYS[of])
-        return {_key(key): str(count) for *key, count in self._connection.execute(found).all()}, "0"
+        key = itemgetter(*range(len(_KEYS[of])))
+        return {key(row): str(row[-1]) for row in self._connection.execute(found).all()}, "0"
 
     def _said(self, tag: int, of: int, firsts: Sequence[str]) -> tuple[dict[Any, str], str]:
         """Return what the rows below have, several values in order, and what is said where they have nothing."""
@@ -250,11 +251,12 @@ class _Query:
         if tag == _AVAILABLE:
             found = found.where(Image.tier != literal_column("'online'"))
         said: dict[Any, set[str]] = {}
-        for *key, value in self._connection.execute(found if tag == _MODALITIES else found.distinct()).all():
-            said.setdefault(_key(key), set()).add(value)
+        key = itemgetter(*range(len(_KEYS[of])))
+        for row in self._connection.execute(found if tag == _MODALITIES else found.distinct()).all():
+            said.setdefault(key(row), set()).add(row[-1])
         if tag == _AVAILABLE:
-            return {key: _least_available(tiers) for key, tiers in said.items()}, "ONLINE"
-        return {key: "\\".join(sorted(filter(None, values))) for key, values in said.items()}, ""
+            return {one: _least_available(tiers) for one, tiers in said.items()}, "ONLINE"
+        return {one: "\\".join(sorted(filter(None, values))) for one, values in said.items()}, ""
 
     def _among(self, of: int, firsts: Sequence[str]) -> tuple[Clause, ...]:
         site = _TABLES[min(of, _STUDY)].site == self._site
@@ -268,10 +270,6 @@ def _below(of: int, depth: int, tag: int) -> Clause:
     if tag in _COUNTED:
         column = func.count(col(Image.id)) if depth == _IMAGE else func.count(func.distinct(_KEYS[depth][0]))
     return select(*_KEYS[of], column).select_from(_joined(min(of, _STUDY), depth))
-
-
-def _key(values: Sequence[Any]) -> Any:  # noqa: ANN401 - as itemgetter gives it: one value, or a tuple
-    return values[0] if len(values) == 1 else tuple(values)
 
 
 def _among(connection: Connection, column: Column, values: Sequence[str]) -> Clause:
