@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlmodel import col, func, or_, select
 
@@ -254,14 +254,15 @@ def _added_after_signing(work: Work, exam: Exam, steps: Sequence[Step]) -> bool:
 
 def count_images(work: Work, exam: Exam, steps: Sequence[Step]) -> None:
     """Count what is filed to the exam against what is due: original frames where protocol or vectors tell."""
-    theirs = (col(Batch.exam_id) == exam.id, col(Image.counted))
-    sums = select(func.count(), func.sum(Image.frames), func.sum(Image.due_frames), func.count(col(Image.due_frames)))
-    filed = sums.select_from(Image).join(Batch, col(Batch.id) == Image.batch_id).where(*theirs)
-    instances, frames, due, with_vectors = work.session.exec(filed).one()
-    times = select(func.min(Image.received_at), func.max(Image.received_at)).select_from(Image)
-    first, last = work.session.exec(times.join(Batch, col(Batch.id) == Image.batch_id).where(*theirs)).one()
-    uncounted = select(func.count()).select_from(Image).join(Batch, col(Batch.id) == Image.batch_id)
-    exam.images_uncounted = work.session.exec(uncounted.where(Batch.exam_id == exam.id, ~col(Image.counted))).one()
+    sums: tuple[Any, ...] = (
+        func.count(), func.sum(Image.frames), func.sum(Image.due_frames), func.count(col(Image.due_frames)),
+        func.min(Image.received_at), func.max(Image.received_at),
+    )  # fmt: skip
+    filed = select(col(Image.counted), *sums).select_from(Image).join(Batch, col(Batch.id) == Image.batch_id)
+    filed = filed.where(col(Batch.exam_id) == exam.id).group_by(col(Image.counted))
+    found = {counted: row for counted, *row in work.session.exec(filed).all()}
+    instances, frames, due, with_vectors, first, last = found.get(True, (0, 0, 0, 0, None, None))
+    exam.images_uncounted = found[False][0] if False in found else 0
     protocol = _expected_by_protocol(steps)
     in_frames = protocol is not None or (instances > 0 and with_vectors == instances)
     exam.images_unit = "frames" if in_frames else "instances"
