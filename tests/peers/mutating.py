@@ -152,6 +152,7 @@ def endure(count: int, seed: int) -> Endured:
         for _ in _counted(count // 10):
             _say(listener.port, mutated(chance, records))
         shelf.objects.clear()
+        time.sleep(2)  # threads that wait for a next connection go home
         before, threads = _memory_mb(), threading.active_count()
         for number in _counted(count):
             if not _say(listener.port, mutated(chance, records)):
@@ -161,7 +162,7 @@ def endure(count: int, seed: int) -> Endured:
             shelf.abandoned.clear()
             shelf.asked.clear()
         until = time.monotonic() + 10
-        while listener.connections and time.monotonic() < until:
+        while (listener.connections or threading.active_count() > threads) and time.monotonic() < until:
             time.sleep(0.05)
         done.count, done.grown_mb, done.left_open = count, _memory_mb() - before, listener.connections
         done.threads = threading.active_count() - threads
