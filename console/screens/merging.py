@@ -111,7 +111,7 @@ class Merging:
 
 def compared(one: Item, other: Item) -> str:
     """Return two records side by side, a sign before what differs."""
-    rows = [
+    rows: list[tuple[str, str, Callable[[Item], str]]] = [
         (_("Number"), "number", lambda who: str(who["number"])),
         (_("Name"), "name", name),
         (_("Born"), "born", born),

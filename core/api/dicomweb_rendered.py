@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import cast, get_args
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
@@ -13,6 +14,7 @@ from core.api.dicomweb_media import Taken, single, taken, unacceptable
 from core.api.dicomweb_multipart import Part
 from core.api.dicomweb_place import INSTANCE, PLACES, Named, frame_numbers, root_of, url_of
 from core.errors import Invalid
+from core.imaging.raster import Curve, Voi
 from core.model import Image
 from core.records import Records
 from core.workflow import dicomweb, rendering
@@ -123,14 +125,14 @@ def _cut(viewport: str | None) -> rendering.Cut | None:
     return rendering.Cut(left, top, abs(width), abs(height), mirrored=width < 0, flipped=height < 0)
 
 
-def _voi(window: str | None) -> rendering.Voi | None:
+def _voi(window: str | None) -> Voi | None:
     if window is None:
         return None
     *numbers, curve = window.split(",") if window.count(",") > 1 else [*window.split(","), "linear"]
     centre, width = _numbers(",".join(numbers), "window", (2,))
-    if curve not in {"linear", "linear-exact", "sigmoid"} or width <= 0:
+    if curve not in get_args(Curve) or width <= 0:
         raise Invalid("window is centre,width,function: a width above 0, and linear, linear-exact or sigmoid")
-    return rendering.Voi(centre, width, curve)  # type: ignore[arg-type] - looked at above
+    return Voi(centre, width, cast("Curve", curve))
 
 
 def _quality(text: str | None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -29,6 +31,6 @@ def decoded(content: bytes | bytearray | memoryview, transfer_syntax: str) -> Da
     """
     syntax = UID(transfer_syntax)
     try:
-        return read_dataset(DicomBytesIO(bytes(content)), syntax.is_implicit_VR, syntax.is_little_endian)
+        return read_dataset(BytesIO(content), syntax.is_implicit_VR, syntax.is_little_endian)
     except Exception as error:
         raise Invalid("the dataset of the request cannot be read") from error

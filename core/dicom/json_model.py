@@ -85,7 +85,7 @@ def _charset(dataset: Dataset) -> Charset:
 
 
 def _element(dataset: Dataset, tag: BaseTag, charset: Charset, path: str, locate: Locate | None) -> dict[str, Any]:
-    raw = dataset.get_item(tag)
+    raw: DataElement | RawDataElement = dataset.get_item(tag)
     vr = _vr(raw, tag)
     try:
         if vr in _TEXTS:

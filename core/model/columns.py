@@ -63,7 +63,8 @@ def name_group(position: int) -> Any:  # noqa: ANN401 - SQLModel's Field is type
     """
 
     def folded(context: DefaultExecutionContext) -> str | None:
-        groups = str(context.get_current_parameters().get("name") or "").casefold().split("=")
+        given: dict[str, object] = context.get_current_parameters()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+        groups = str(given.get("name") or "").casefold().split("=")
         return groups[position].rstrip("^ ") or None if position < len(groups) else None
 
     return Field(default=None, sa_column_kwargs={"default": folded})

@@ -74,7 +74,8 @@ def objects(work: Work, actor: Actor, place: Place) -> list[Found]:
     NotFound
         Nothing of that name has arrived at the actor's site.
     """
-    found = select(Image, Study.uid, Series.uid, Series.modality, Batch.exam_id)
+    found: Any = select(Image, Study.uid, Series.uid)  # SQLModel types no select of five
+    found = found.add_columns(col(Series.modality), col(Batch.exam_id))
     found = found.join(Series, col(Series.id) == Image.series_id).join(Study, col(Study.id) == Series.study_id)
     found = found.join(Batch, col(Batch.id) == Image.batch_id)
     found = found.where(Image.site == actor.site, Study.uid == place.study)

@@ -40,7 +40,7 @@ class House:
         self.records = Records(url, new_uid=str)
         self.records.migrate()
         with self.records.writing() as work:
-            for code in {"MAIN", "WEST"} - set(work.session.exec(select(Site.code))):
+            for code in {"MAIN", "WEST"} - {site.code for site in work.session.exec(select(Site))}:
                 work.add(Site(code=code))
         self.keeper = Keeper(LocalStore(folder / "archive"))
         self.reception = Reception(self.records, self.keeper)
