@@ -21,6 +21,7 @@ Model = Callable[[str, bool], float]
 """Gives the log likelihood of a text, told whether it is a name."""
 
 _IMPOSSIBLE = math.log(1e-9)
+_FEWEST_KANA = 2  # one alone is a section sign or a micro sign of Latin 1
 _RARE, _EXOTIC = math.log(2e-7), math.log(2e-8)
 
 # -- the signs names and descriptions are made of --------------------------------------------------------------------
@@ -119,7 +120,7 @@ def _western_sign(sign: str, before: str, name: bool) -> float:  # noqa: FBT001,
         return 0.033 if sign.isalpha() else 0.01 if sign.isdigit() else 0.003
     if ord(sign) < 0xA0 or (ord(sign) > 0x17F and sign not in "ȘșȚț"):  # noqa: PLR2004 - controls, and what is seldom
         return 1e-9
-    if not sign.isalpha():
+    if not sign.isalpha() or sign in "µªº":
         return 1e-6 if name else _SYMBOLS.get(sign, 1e-5)
     if sign.isupper():
         first = 1e-3 if not before or (before.isascii() and before.isupper()) else 2e-5
@@ -176,7 +177,8 @@ def traditional(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
 
 def japanese(text: str, name: bool) -> float:  # noqa: FBT001 - as Model says
     """Japanese: kanji of names, kana."""
-    half_width = all("｡" <= sign <= "ﾟ" for sign in text if not sign.isascii())
+    beyond = [sign for sign in text if not sign.isascii()]
+    half_width = len(beyond) >= _FEWEST_KANA and all("｡" <= sign <= "ﾟ" for sign in beyond)
     sign = _by(_JAPANESE, 0.7, 1e-5, kana=1e-2 if half_width else 2e-3, half_width=half_width)
     return _east_asian(text, name, sign, sign)
 

@@ -139,3 +139,8 @@ def test_an_unlikely_reading_is_told_with_less_confidence() -> None:
     usual, odd = (decode_name(name.encode("gbk"), "ISO_IR 100") for name in ("张伟", "莫眉"))
     assert usual.confidence > 0.95
     assert odd.confidence < usual.confidence
+
+
+@pytest.mark.parametrize("text", ["see § 7", "10 µCi", "180 °", "99mTc ½ h", "m²", "Tc-99m µSv/h", "± 5"])
+def test_signs_of_western_descriptions_are_no_other_script(text: str) -> None:
+    assert decode_text(text.encode("latin-1"), "ISO_IR 100").text == text
