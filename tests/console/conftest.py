@@ -21,6 +21,7 @@ from core.service import Service
 from core.settings import Settings
 from core.vocabulary import Role
 from core.workflow import staffing
+from tests.tables import HASHER, laid_in
 
 PASSWORD = "open-sesame"
 MORNING = datetime(2026, 10, 5, 1, 30, tzinfo=UTC)
@@ -51,7 +52,7 @@ class Department:
         self.client = Client(self.url)
 
     def employ(self, username: str, full_name: str, *roles: Role) -> None:
-        hashed = staffing.hashed(self.service.sign_ins.hasher, PASSWORD)
+        hashed = staffing.hashed(HASHER, PASSWORD)
         with self.service.records.writing() as work:
             operator = access.operator("test", "MAIN")
             staffing.add(work, operator, username, list(roles), full_name=full_name, password_hash=hashed)
@@ -81,7 +82,7 @@ def _a_place_of_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
 def department(tmp_path: Path) -> Iterator[Department]:
     """Give a department of one morning with a clerk, a nurse, a doctor and a head."""
     clock = Clock()
-    settings = Settings(tmp_path / "data", http="127.0.0.1:0", dicom="127.0.0.1:0")
+    settings = Settings(laid_in(tmp_path / "data"), http="127.0.0.1:0", dicom="127.0.0.1:0")
     service = Service(settings, clock)
     service.start()
     there = Department(service, clock)

@@ -27,6 +27,7 @@ from core.service import Service
 from core.settings import Settings
 from core.vocabulary import Role
 from core.workflow import acquisition, devices, registration, triage
+from tests.tables import laid_in
 
 OPERATOR = access.operator("test", "MAIN")
 HEAD = access.person("head.chen", "MAIN", Role.DOCTOR, Role.HEAD)
@@ -133,7 +134,7 @@ def all_keys(**said: str) -> Dataset:
 @contextlib.contextmanager
 def serving(folder: Path, **settings: object) -> Iterator[Department]:
     """Run photopeak in a folder, with CAM1 registered."""
-    given = Settings(folder, http="127.0.0.1:0", dicom="127.0.0.1:0", **settings)  # type: ignore[arg-type]
+    given = Settings(laid_in(folder), http="127.0.0.1:0", dicom="127.0.0.1:0", **settings)  # type: ignore[arg-type]
     service = Service(given)
     service.start()
     try:

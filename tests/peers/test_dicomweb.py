@@ -25,6 +25,7 @@ from core.workflow.deposit import Deposit, NotStored
 from tests.peers.process import altered, slices
 from tests.peers.receiving import until
 from tests.peers.serving import HEAD, OPERATOR, Department, serving
+from tests.tables import HASHER
 
 # pynetdicom leaves sockets of ended associations to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
@@ -38,7 +39,7 @@ Call = Callable[..., httpx.Response]
 @pytest.fixture(scope="module")
 def department(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Department]:
     with serving(tmp_path_factory.mktemp("dicomweb")) as running:
-        hashed = staffing.hashed(running.service.sign_ins.hasher, PASSWORD)
+        hashed = staffing.hashed(HASHER, PASSWORD)
         with running.records.writing() as work:
             for role in ROLES:
                 staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)

@@ -18,6 +18,7 @@ from core.workflow import staffing
 from tests.conftest import find_peer
 from tests.peers.process import slices
 from tests.peers.serving import OPERATOR, Department, serving
+from tests.tables import HASHER
 
 # pynetdicom leaves sockets of ended associations to the garbage collector.
 pytestmark = [
@@ -30,7 +31,7 @@ PASSWORD = "a password that is long enough"
 @pytest.fixture(scope="module")
 def department(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Department]:
     with serving(tmp_path_factory.mktemp("dicomweb")) as running:
-        hashed = staffing.hashed(running.service.sign_ins.hasher, PASSWORD)
+        hashed = staffing.hashed(HASHER, PASSWORD)
         with running.records.writing() as work:
             staffing.add(work, OPERATOR, "orthanc", [Role.PHYSICIST], password_hash=hashed)
         yield running

@@ -31,6 +31,7 @@ from tests.conftest import find_peer
 from tests.peers.process import altered, photopeakd
 from tests.peers.receiving import until
 from tests.peers.serving import HEAD, OPERATOR, Department, serving
+from tests.tables import HASHER
 
 pytestmark = [
     pytest.mark.peer("dcmprscp"),
@@ -259,7 +260,7 @@ def test_what_cannot_be_printed_is_refused_when_it_is_asked_for(department: Depa
 
 def test_films_are_asked_for_over_http(department: Department, tmp_path: Path) -> None:
     password = "a password that is long enough"
-    hashed = staffing.hashed(department.service.sign_ins.hasher, password)
+    hashed = staffing.hashed(HASHER, password)
     with department.records.writing() as work:
         for role in (Role.DOCTOR, Role.CLERK):
             staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)

@@ -17,6 +17,7 @@ from core.model import FormDraft, Image
 from core.vocabulary import Role
 from core.workflow import staffing
 from tests.peers.serving import OPERATOR, Department, serving
+from tests.tables import HASHER
 
 CAMERA = access.device("CAM1", "MAIN")
 PASSWORD = "a password that is long enough"
@@ -24,7 +25,7 @@ Call = Callable[..., httpx.Response]
 
 
 def _employ(department: Department) -> None:
-    hashed = staffing.hashed(department.service.sign_ins.hasher, PASSWORD)
+    hashed = staffing.hashed(HASHER, PASSWORD)
     with department.records.writing() as work:
         for role in (Role.ADMIN, Role.CLERK, Role.NURSE):
             staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)

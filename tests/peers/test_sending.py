@@ -21,6 +21,7 @@ from core.workflow import devices, queue, sending, staffing
 from tests.peers.process import Photopeakd, photopeakd, slices
 from tests.peers.receiving import datasets, storescp, until
 from tests.peers.serving import OPERATOR, Department, serving
+from tests.tables import HASHER
 
 pytestmark = pytest.mark.peer("storescp", "storescu")
 
@@ -152,7 +153,7 @@ def test_a_kill_in_the_middle_of_sending_loses_nothing(tmp_path: Path, port: int
 
 
 def test_who_may_view_images_sends_them_over_http_and_gives_their_own_job_up(archive: Department) -> None:
-    hashed = staffing.hashed(archive.service.sign_ins.hasher, "a long password")
+    hashed = staffing.hashed(HASHER, "a long password")
     with archive.records.writing() as work:
         for role in (Role.TECHNOLOGIST, Role.CLERK, Role.PHYSICIST):
             staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)

@@ -11,6 +11,7 @@ import pytest
 from core.vocabulary import Role
 from core.workflow import staffing
 from tests.peers.serving import AET, OPERATOR, Department, serving
+from tests.tables import HASHER
 
 # pynetdicom leaves sockets of ended associations to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
@@ -23,7 +24,7 @@ PASSWORD = "a password that is long enough"
 def department(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Department]:
     with serving(tmp_path_factory.mktemp("service")) as running:
         running.device(AET, port=running.port)
-        hashed = staffing.hashed(running.service.sign_ins.hasher, PASSWORD)
+        hashed = staffing.hashed(HASHER, PASSWORD)
         with running.records.writing() as work:
             for role in (Role.ADMIN, Role.HEAD, Role.TECHNOLOGIST):
                 staffing.add(work, OPERATOR, role.value, [role], password_hash=hashed)

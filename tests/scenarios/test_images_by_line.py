@@ -26,6 +26,7 @@ from core.service import Service
 from core.settings import Settings
 from core.vocabulary import Role
 from core.workflow import staffing
+from tests.tables import HASHER, laid_in
 
 PASSWORD = "a long enough one"
 PEOPLE = {"head.chen": [Role.HEAD, Role.DOCTOR], "he.jun": [Role.PHYSICIST], "wang.li": [Role.CLERK]}
@@ -70,11 +71,11 @@ class Line:
 
 @pytest.fixture
 def at_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Line]:
-    service = Service(Settings(data=tmp_path / "data", http="127.0.0.1:0", dicom="127.0.0.1:0"))
+    service = Service(Settings(data=laid_in(tmp_path / "data"), http="127.0.0.1:0", dicom="127.0.0.1:0"))
     admin = access.operator("root", "MAIN")
     with service.records.writing() as work:
         for name, roles in PEOPLE.items():
-            hashed = staffing.hashed(service.sign_ins.hasher, PASSWORD)
+            hashed = staffing.hashed(HASHER, PASSWORD)
             staffing.add(work, admin, name, roles, password_hash=hashed)
     service.start()
     monkeypatch.setenv("PHOTOPEAK_SERVER", f"http://127.0.0.1:{service.http_port}")

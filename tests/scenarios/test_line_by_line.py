@@ -18,6 +18,7 @@ from core.service import Service
 from core.settings import Settings
 from core.vocabulary import Role
 from core.workflow import staffing
+from tests.tables import HASHER, laid_in
 
 PASSWORD = "a long enough one"
 PEOPLE = {"clerk": Role.CLERK, "nurse": Role.NURSE, "tech": Role.TECHNOLOGIST, "doctor": Role.DOCTOR, "head": Role.HEAD}
@@ -53,10 +54,10 @@ class Terminal:
 
 @pytest.fixture
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
-    service = Service(Settings(data=tmp_path / "data", http="127.0.0.1:0", dicom="127.0.0.1:0"))
+    service = Service(Settings(data=laid_in(tmp_path / "data"), http="127.0.0.1:0", dicom="127.0.0.1:0"))
     service.start()
     operator = access.operator("test", "MAIN")
-    hashed = staffing.hashed(service.sign_ins.hasher, PASSWORD)
+    hashed = staffing.hashed(HASHER, PASSWORD)
     with service.records.writing() as work:
         for name, role in PEOPLE.items():
             staffing.add(work, operator, name, [role], password_hash=hashed)

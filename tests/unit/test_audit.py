@@ -12,12 +12,12 @@ from core import access, audit
 from core.model import Site
 from core.records import Records
 from core.vocabulary import Role
+from tests.tables import laid
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Records]:
-    opened = Records(f"sqlite:///{tmp_path / 'audit.sqlite'}", new_uid=lambda: "1.2.3")
-    opened.migrate()
+    opened = Records(laid(tmp_path / "audit.sqlite"), new_uid=lambda: "1.2.3")
     with opened.writing() as work:
         work.add(Site(code="MAIN"))
     with opened.writing() as work:

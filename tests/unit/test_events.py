@@ -22,14 +22,14 @@ from core.errors import Unauthenticated
 from core.model import Site
 from core.records import Records
 from core.vocabulary import Role
+from tests.tables import laid
 
 CLERK = access.person("wang.li", "MAIN", Role.CLERK)
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Records]:
-    records = Records(f"sqlite:///{tmp_path / 'news.sqlite'}", new_uid=lambda: "1.2.3")
-    records.migrate()
+    records = Records(laid(tmp_path / "news.sqlite"), new_uid=lambda: "1.2.3")
     with records.writing() as work:
         work.add(Site(code="MAIN"))
     yield records

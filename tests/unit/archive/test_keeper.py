@@ -29,14 +29,14 @@ from core.records import Records, Work
 from core.vocabulary import BatchState
 from core.workflow import filing
 from core.workflow.reception import Reception
+from tests.tables import laid
 
 CAMERA = access.device("CAM1", "MAIN")
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Records]:
-    records = Records(f"sqlite:///{tmp_path / 'db.sqlite'}", new_uid=generate_uid)
-    records.migrate()
+    records = Records(laid(tmp_path / "db.sqlite"), new_uid=generate_uid)
     with records.writing() as work:
         work.add(Site(code="MAIN"))
     yield records

@@ -33,6 +33,7 @@ from core.naming import normalise_identifier, same_name_key
 from core.records import Records, Work
 from core.vocabulary import ReportState, Role
 from core.workflow import filing
+from tests.tables import laid
 
 PHYSICIST = access.person("he.jun", "MAIN", Role.PHYSICIST)
 HEAD = access.person("head.chen", "MAIN", Role.DOCTOR, Role.HEAD)
@@ -49,9 +50,8 @@ class Arrivals:
 
     def __init__(self, folder: Path) -> None:
         self.now, self._uids = NOW, 0
-        url = f"sqlite:///{folder / 'arrivals.sqlite'}"
+        url = laid(folder / "arrivals.sqlite")
         self.records = Records(url, clock=lambda: self.now, new_uid=self.uid)
-        self.records.migrate()
         with self.records.writing() as work:
             work.add(Site(code="MAIN", name="Nuclear Medicine"))
             work.add(Procedure(site="MAIN", code="BONE-WB", name="Bone scan"))

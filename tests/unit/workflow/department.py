@@ -12,6 +12,7 @@ from core.access import Actor
 from core.model import Batch, Exam, Image, Patient, Procedure, Request, SentPatient, Series, Site, Step, Study, Visit
 from core.records import Records
 from core.vocabulary import BatchState, Role
+from tests.tables import laid
 
 ZHAO = access.person("zhao.min", "MAIN", Role.DOCTOR)
 SUN = access.person("sun.wei", "MAIN", Role.DOCTOR)
@@ -39,8 +40,7 @@ class Department:
 
     def __init__(self, folder: Path) -> None:
         self.clock, self._uids = Clock(), 0
-        self.records = Records(f"sqlite:///{folder / 'department.sqlite'}", clock=self.clock, new_uid=self.uid)
-        self.records.migrate()
+        self.records = Records(laid(folder / "department.sqlite"), clock=self.clock, new_uid=self.uid)
         with self.records.writing() as work:
             work.add(Site(code="MAIN", name="Nuclear Medicine"))
             work.add(Procedure(site="MAIN", code="BONE-WB", name="Bone scan", report_template="nm_planar"))

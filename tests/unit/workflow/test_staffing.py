@@ -20,6 +20,7 @@ from core.records import Records
 from core.vocabulary import Role
 from core.workflow import staffing
 from core.workflow.staffing import SignIns
+from tests.tables import laid
 
 OPERATOR = access.operator("root", "MAIN")
 HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -40,8 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sign_ins(tmp_path: Path, clock: Clock) -> Iterator[SignIns]:
-    records = Records(f"sqlite:///{tmp_path / 'staff.sqlite'}", clock=clock, new_uid=lambda: "1.2.3")
-    records.migrate()
+    records = Records(laid(tmp_path / "staff.sqlite"), clock=clock, new_uid=lambda: "1.2.3")
     with records.writing() as work:
         work.add(Site(code="MAIN"))
         hashed = staffing.hashed(HASHER, "a long password")
