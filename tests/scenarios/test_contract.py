@@ -109,7 +109,7 @@ def test_a_command_called_wrongly_says_so_in_one_line(words: str, head: Person) 
     assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize("words", ["backup x", "restore x", "selftest", "send A Q", "fetch A Q", "staff add", "staff"])
+@pytest.mark.parametrize("words", ["backup x", "restore x", "selftest", "send A", "fetch A", "staff add", "staff"])
 def test_the_service_is_called_wrongly_in_one_line(words: str, service: Photopeakd) -> None:
     said = photopeakd(*words.split(), folder=service.folder)
     assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1)
@@ -117,7 +117,7 @@ def test_the_service_is_called_wrongly_in_one_line(words: str, service: Photopea
 
 @pytest.mark.parametrize(
     "words",
-    ["reindex", "migrate", "serve", "import /nowhere", "device echo NOWHERE", "device add CAM2 host 104 --site NOWHERE",
+    ["reindex", "migrate", "serve", "import /nowhere", "device echo NOWHERE", "send A Q", "fetch A Q", "device add CAM2 host 104 --site NOWHERE",
      "device add CAM2 host 104 --charset KLINGON", "staff disable nobody", "staff add x --role doctor --site NOWHERE",
      "staff add x --role doctor --key README.md", "site add a/b name"],
 )  # fmt: skip
