@@ -117,7 +117,8 @@ def test_the_service_is_called_wrongly_in_one_line(words: str, service: Photopea
 
 @pytest.mark.parametrize(
     "words",
-    ["reindex", "migrate", "serve", "import /nowhere", "device echo NOWHERE", "send A Q", "fetch A Q", "device add CAM2 host 104 --site NOWHERE",
+    ["reindex", "migrate", "serve", "import /nowhere", "device echo NOWHERE",
+     "send A Q", "fetch A Q", "device add CAM2 host 104 --site NOWHERE",
      "device add CAM2 host 104 --charset KLINGON", "staff disable nobody", "staff add x --role doctor --site NOWHERE",
      "staff add x --role doctor --key README.md", "site add a/b name"],
 )  # fmt: skip
