@@ -14,9 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if _wants_screens(words):
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            print(
-                "photopeak: the screens need a terminal; 'photopeak --help' says what needs none", file=sys.stderr
-            )
+            print("photopeak: the screens need a terminal; 'photopeak --help' says what needs none", file=sys.stderr)
             return 2
         from console import app  # noqa: PLC0415 - a command without a screen does not wait for Textual
 
