@@ -15,7 +15,7 @@ from pathlib import Path
 import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import ComputedRadiographyImageStorage, DeflatedExplicitVRLittleEndian, MRImageStorage
 
 from core.archive.stores import QUARANTINE
 from core.dicom import frames, objects
@@ -30,6 +30,8 @@ _ENDS = (b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\xdd")  # sequence delimiters (PS3.5
 _UNDEFINED = 0xFFFFFFFF  # PS3.5 7.1.3
 _NO_LENGTH = b"\0\0\0\0"
 _TAIL = 64
+_IMAGES = frozenset({*frames.NM_STORAGE, *frames.SINGLE_SLICE, MRImageStorage, ComputedRadiographyImageStorage})
+"""Classes that are nothing without pixels: one that was cut between two elements ends well and is no image."""
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 
 
@@ -129,7 +131,8 @@ def staged_of(one: Written, dataset: Dataset, count: FrameCount, *, pixels: bool
     said = objects.identity_of(dataset)
     if not said.sop_class_uid or not said.sop_instance_uid:
         raise Unreadable("the object has no usable SOP Class or Instance UID")
-    if "Rows" in dataset and not pixels:
+    sent_image = one.announced is not None and said.sop_class_uid in _IMAGES
+    if not pixels and ("Rows" in dataset or sent_image):
         raise Unreadable("the image breaks off before its pixel data: send it again")
     demand_announced(one, said)
     return Staged(
