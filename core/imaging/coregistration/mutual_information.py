@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-from core.imaging.coregistration import rigid
 from core.imaging.coregistration.histogram import joint_histogram
 from core.imaging.coregistration.rigid import Rigid
 from core.imaging.volume import Volume
@@ -174,6 +173,3 @@ def _climb(likeness: _Likeness, start: Rigid, *, last: bool) -> Rigid:
     )  # fmt: skip
     values = origin + np.asarray(found.x) * units
     return Rigid(values[:3], values[3:], start.centre)
-
-
-apart_mm = rigid.apart_mm
