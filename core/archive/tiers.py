@@ -67,7 +67,7 @@ class Tiers:
             Its file is not what was acknowledged, or the tier does not take it.
         """
         whole = self._acknowledged(image)
-        return self._proven(whole, image, f"{ARCHIVE}/{_online(image.path)}", codec)
+        return self._proven(whole, image, f"{ARCHIVE}/{online_path(image.path)}", codec)
 
     def recall(self, image: Image, former: Written) -> Written:
         """Write an object online as it was before, byte for byte (`former` says how that was).
@@ -86,7 +86,7 @@ class Tiers:
     def copy(self, image: Image, rule: Rule, new_uid: str) -> Copied:
         """Write a second copy by a rule, without loss where the rule's loss is not for such an object."""
         whole = self._acknowledged(image)
-        path = f"{COPIES}/{_online(image.path)}"
+        path = f"{COPIES}/{online_path(image.path)}"
         codec = rule.codec
         if rule.lossy:
             codec = self._without_loss(whole, image, rule)
@@ -216,5 +216,6 @@ def tier_of(path: str) -> Tier:
     return Tier.ARCHIVE if path.startswith(f"{ARCHIVE}/") else Tier.ONLINE
 
 
-def _online(path: str) -> str:
+def online_path(path: str) -> str:
+    """Return the path a file had before it moved to the archive tier."""
     return path.removeprefix(f"{ARCHIVE}/")

@@ -21,7 +21,7 @@ from core.archive.keeper import Keeper, Staged
 from core.archive.keeper.rows import values
 from core.archive.reading_back import Read, read_all
 from core.archive.stores import QUARANTINE
-from core.archive.tiers import tier_of
+from core.archive.tiers import online_path, tier_of
 from core.model import Batch, Exam, Examination, Image, Quarantined, Receipt, SentPatient, Series, Study, TierMove
 from core.records import Work
 from core.workflow import filing
@@ -101,7 +101,7 @@ class _Rebuilding:
     def _image(self, path: str, staged: Staged, receipts: _Receipts) -> Image | None:
         """Return an object's row; None when it is left out."""
         uid = staged.identity.sop_instance_uid
-        receipt = receipts.of(staged)
+        receipt = receipts.of(path, staged)
         if receipt is None and uid in receipts.uids:
             self._leave_out(path, f"another object was acknowledged as {uid}")
             return None
@@ -134,7 +134,7 @@ class _Rebuilding:
         found = self._readable(some)
         receipts = _receipts(self._work, [staged for _, staged in found], keeping.KEPT_APART)
         for path, staged in found:
-            receipt = receipts.of(staged)
+            receipt = receipts.of(path, staged)
             site = receipt.site if receipt else self._actor.site
             known = select(Quarantined.id).where(
                 Quarantined.site == site, Quarantined.content_sha256 == staged.content_sha256
@@ -156,18 +156,23 @@ class _Rebuilding:
 
 
 class _Receipts:
-    """The receipts of some objects: the first of each content, and which UIDs were acknowledged at all."""
+    """The receipts of some objects by their content, and which UIDs were acknowledged at all."""
 
     def __init__(self, rows: Iterable[tuple[str, Receipt]]) -> None:
-        self._first: dict[tuple[str, str], Receipt] = {}
+        self._of: defaultdict[tuple[str, str], list[Receipt]] = defaultdict(list)
         self.uids: set[str] = set()
         for sha256, row in rows:
-            self._first.setdefault((row.sop_uid, sha256), row)
+            self._of[row.sop_uid, sha256].append(row)
             self.uids.add(row.sop_uid)
 
-    def of(self, staged: Staged) -> Receipt | None:
-        """Return the receipt of the very bytes of an object, or of those it was before it moved to another tier."""
-        return self._first.get((staged.identity.sop_instance_uid, staged.sha256))
+    def of(self, path: str, staged: Staged) -> Receipt | None:
+        """Return the first receipt of the very bytes of an object, or of those it was before it moved to another tier.
+
+        Two sites may keep the same bytes: the receipt that names the file tells whose it is.
+        """
+        found = self._of.get((staged.identity.sop_instance_uid, staged.sha256), [])
+        named = (receipt for receipt in found if receipt.path == online_path(path))
+        return next(named, found[0] if found else None)
 
 
 def _receipts(work: Work, some: Sequence[Staged], status: int = keeping.STORED) -> _Receipts:

@@ -15,7 +15,7 @@ from sqlmodel import col, delete, select
 from core import access, wire
 from core.archive.keeper import Keeper
 from core.archive.stores import LocalStore
-from core.model import Batch, Image, Quarantined, Receipt, SentPatient, Series, Study
+from core.model import Batch, Image, Quarantined, Receipt, SentPatient, Series, Site, Study
 from core.vocabulary import BatchState
 from core.workflow import corrections, recovery
 from core.workflow.reception import Reception
@@ -39,6 +39,15 @@ class Archive:
 
     def receive(self, series: str = "1.2.9.1", study: str = "1.2.9", number: str = "P1", **said: str) -> Image:
         self.sent += 1
+        return self._received(CAMERA, self._object(series, study, number, **said))
+
+    def receive_at(self, *sites: str) -> list[Image]:
+        """Let the very same object come to several sites."""
+        self.sent += 1
+        path = self._object("1.2.7.1", "1.2.7", "P1")
+        return [self._received(access.device("SPECT1", site), path) for site in sites]
+
+    def _object(self, series: str, study: str, number: str, **said: str) -> Path:
         one: Any = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
         one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[str(self.sent)])
         one.PatientID, one.PatientName, one.PatientBirthDate, one.PatientSex = number, "Zhang^Wei", "19610304", "M"
@@ -47,8 +56,11 @@ class Archive:
             setattr(one, keyword, value)
         path = self._folder / "sent.dcm"
         one.save_as(path)
+        return path
+
+    def _received(self, camera: access.Actor, path: Path) -> Image:
         staged = self.keeper.stage_file(path, "SPECT1")
-        kept = Reception(self.records, self.keeper).receive(CAMERA, staged)
+        kept = Reception(self.records, self.keeper).receive(camera, staged)
         assert kept.image
         return kept.image
 
@@ -85,6 +97,18 @@ def test_the_index_and_the_batches_are_what_they_were(archive: Archive) -> None:
     rebuilt = archive.rebuilt()
     assert (rebuilt.objects, rebuilt.left_out) == (4, [])
     assert (archive.index(), archive.batches(), archive.register.look("A1").images_received) == before
+
+
+@pytest.mark.parametrize("sites", [("MAIN", "WEST"), ("WEST", "MAIN")])
+def test_the_same_object_comes_back_to_each_site_that_keeps_it(archive: Archive, sites: tuple[str, str]) -> None:
+    with archive.records.writing() as work:
+        work.add(Site(code="WEST", name="Nuclear Medicine in the west"))
+    kept = archive.receive_at(*sites)
+    rebuilt = archive.rebuilt()
+    assert (rebuilt.objects, rebuilt.left_out) == (2, [])
+    with archive.records.reading() as work:
+        rows = work.session.exec(select(Image)).all()
+    assert {(row.site, row.path) for row in rows} == {(row.site, row.path) for row in kept}
 
 
 def test_a_split_series_and_a_correction_hold(archive: Archive) -> None:
