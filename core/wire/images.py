@@ -10,6 +10,8 @@ from core.vocabulary import (
 )
 from core.wire.shape import Long, Number, Shape, Short
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class Candidate(Shape):
     accession: str
@@ -132,15 +134,22 @@ class Series(Shape):
 
 
 class Look(Shape):
-    """How to draw a stored object: cells, first frame (from 0) and how many in the grid, window, colours, zoom."""
+    """How to draw a stored object: cells, first frame (from 0) and how many in the grid, window, colours, zoom.
+
+    `step` passes over frames in the grid. `scale` says whose values choose the window where none is given: the frames
+    shown, or the whole series. `unit` best is SUV by body weight for PET that says enough, else the object's own.
+    """
 
     rows: Annotated[int, Field(ge=1, le=1000)] = 24
     columns: Annotated[int, Field(ge=1, le=2000)] = 80
     frame: Annotated[int, Field(ge=0)] = 0
     grid: Annotated[int, Field(ge=1, le=400)] = 1
-    lower: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    upper: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    step: Annotated[int, Field(ge=1, le=1000)] = 1
+    lower: Finite | None = None
+    upper: Finite | None = None
     auto: Literal["own", "robust", "maximum", "range"] = "own"  # without a window; own: the object says (not NM)
+    scale: Literal["own", "series"] = "own"
+    unit: Literal["best", "own", "suvbw", "suvlbm", "suvlbmj"] = "best"
     map: Short = "gray"
     invert: bool = False
     smooth: bool = True
