@@ -26,10 +26,11 @@ THREADS = 2
 def filtered_backprojection(projections: Projections, chosen: Filter | None = None, threads: int = THREADS) -> Body:
     """Return the slices, (row, column, slice), in counts per pixel of the whole acquisition.
 
-    Without attenuation the sum over a slice equals the mean over views of the counts in its row.
+    Without attenuation the sum over a slice equals the mean over views of the counts in its row. Each view counts for
+    the arc it stands for, opposite views sharing theirs, so that arcs between 180 and 360 degrees are right too.
     """
     chosen = chosen or Filter()
-    sinograms = filtered(projections, chosen, threads)
+    sinograms = filtered(projections, chosen, threads, shares(projections.angles_deg))
     matrices = _matrices(tuple(projections.angles_deg), tuple(projections.centres()), projections.bins, threads)
     rays = sinograms.reshape(projections.views * projections.bins, projections.rows)
     with ThreadPoolExecutor(threads) as pool:
@@ -37,16 +38,27 @@ def filtered_backprojection(projections: Projections, chosen: Filter | None = No
     size = projections.bins
     body = np.zeros((size * size, projections.rows), np.float32)
     body[_circle(size)] = np.concatenate(parts)
-    body *= np.float32(np.pi / projections.views)
     return body.reshape(size, size, projections.rows)
 
 
-def filtered(projections: Projections, chosen: Filter, threads: int = THREADS) -> Body:
-    """Return the projections after the filter, (view, bin, slice)."""
+def shares(angles_deg: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the arc each view stands for, (view,), in radians: half the way to its neighbours; pi in all."""
+    turned = np.mod(np.round(angles_deg, 3), 180.0)
+    order = np.argsort(turned, kind="stable")
+    gaps = np.diff(np.append(turned[order], turned[order[0]] + 180.0))
+    own = np.empty(len(turned))
+    own[order] = (gaps + np.roll(gaps, 1)) / 2
+    return np.deg2rad(own).astype(np.float32)
+
+
+def filtered(
+    projections: Projections, chosen: Filter, threads: int = THREADS, shared: NDArray[np.float32] | None = None
+) -> Body:
+    """Return the projections after the filter, (view, bin, slice), each view times its share where one is given."""
     bins = projections.bins
     kernel = response(chosen, bins, projections.pixel_mm).astype(np.float32)
     spectrum = scipy.fft.rfft(projections.counts, padded(bins), axis=2, workers=threads)
-    spectrum *= kernel
+    spectrum *= kernel if shared is None else kernel * shared[:, None, None]
     back = scipy.fft.irfft(spectrum, padded(bins), axis=2, workers=threads, overwrite_x=True)[:, :, :bins]
     return np.ascontiguousarray(back.swapaxes(1, 2))
 

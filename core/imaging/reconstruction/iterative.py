@@ -58,8 +58,10 @@ class Estimate:
     warnings: list[str] = field(default_factory=list)
 
 
-def subsets_of(views: int, count: int) -> list[list[int]]:
+def subsets_of(views: int, count: int, angles_deg: NDArray[np.float64] | None = None) -> list[list[int]]:
     """Deal views into subsets of equal spacing, in an order that keeps the next one far from those before.
+
+    Views are dealt by their angles, whichever detector took them; in their own order without.
 
     Raises
     ------
@@ -69,7 +71,8 @@ def subsets_of(views: int, count: int) -> list[list[int]]:
     if views < 2 * count and count > 1:
         raise ValueError(f"{views} views cannot be dealt into {count} subsets: at most {views // 2}")
     order = sorted(range(count), key=lambda number: int(f"{number:0{count.bit_length()}b}"[::-1], 2))
-    return [list(range(start, views, count)) for start in order]
+    along = np.arange(views) if angles_deg is None else np.argsort(np.mod(angles_deg, 360.0), kind="stable")
+    return [along[start::count].tolist() for start in order]
 
 
 def reconstruct(
@@ -85,7 +88,7 @@ def reconstruct(
     shape = (scan.bins, scan.bins, scan.rows)
     counts = scan.in_slices()
     scatter = None if scan.scatter is None else np.ascontiguousarray(scan.scatter.swapaxes(1, 2), np.float32)
-    subsets = subsets_of(scan.views, plan.subsets)
+    subsets = subsets_of(scan.views, plan.subsets, scan.angles_deg)
     seen = [sensitivity(camera, shape, views) for views in subsets]
     support = np.add.reduce(seen) > 0
     mean_seen = float(np.mean(np.add.reduce(seen)[support]))
