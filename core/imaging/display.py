@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -31,17 +31,21 @@ COUNTED = {"NM", "PT"}
 class PictureRequest:
     """What a terminal wants to see, in cells.
 
-    `frame` is the first frame shown, `shown` how many from there in a grid. Without `window` the frames shown choose it
-    by `automatic`; a cine keeps the window of its first picture, or it would flicker. `zoom` of 2 shows half the frame
-    in each direction, around `centre` (fractions of height and width).
+    `frame` is the first frame shown, `shown` how many from there in a grid, each `step` farther. Without `window` the
+    frames shown choose it by `automatic`; a cine keeps the window of its first picture, or it would flicker. `lower`
+    and `upper` move one end of whatever window that gives. `zoom` of 2 shows half the frame in each direction, around
+    `centre` (fractions of height and width).
     """
 
     rows: int
     columns: int
     frame: int = 0
     shown: int = 1
+    step: int = 1
     palette: str = "gray"
     window: Window | None = None
+    lower: float | None = None
+    upper: float | None = None
     automatic: Automatic = "robust"
     scaling: Scaling = "smooth"
     zoom: float = 1.0
@@ -50,7 +54,10 @@ class PictureRequest:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Where one frame stands in the picture, in pixels (half cells), and what it is."""
+    """Where one frame stands in the picture, in pixels (half cells), and what it is.
+
+    `part` is the top, left, height and width of what a zoom shows of it, in pixels of the frame.
+    """
 
     frame: int
     label: str
@@ -59,11 +66,15 @@ class Tile:
     height: int
     width: int
     total: float
+    part: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn picture: `indices` is (2 * rows, columns) uint8 into `palette`; the numbers speak of the frames shown."""
+    """A drawn picture: `indices` is (2 * rows, columns) uint8 into `palette`; the numbers speak of the frames shown.
+
+    `own_colours` (256, 3) stand in place of the palette's where indices mean more than one image's levels.
+    """
 
     rows: int
     columns: int
@@ -77,11 +88,13 @@ class Picture:
     frames_total: int
     tiles: tuple[Tile, ...]
     unit: str = ""
+    frame_ms: float | None = None
+    own_colours: NDArray[np.uint8] | None = None
 
     @property
     def colours(self) -> NDArray[np.uint8]:
-        """The palette's (256, 3) colours."""
-        return PALETTES[self.palette]
+        """The (256, 3) colours that indices stand for."""
+        return PALETTES[self.palette] if self.own_colours is None else self.own_colours
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
@@ -96,8 +109,8 @@ def render(frames: Frames, request: PictureRequest) -> Picture:
     Frame numbers count within `frames`, from 0. Raises ValueError for a size, palette or frame that is not there.
     """
     _checked(frames, request)
-    chosen = range(request.frame, min(request.frame + request.shown, len(frames.array)))
-    shown = frames.array[chosen.start : chosen.stop]
+    chosen = range(request.frame, len(frames.array), request.step)[: request.shown]
+    shown = frames.array[chosen.start : chosen.stop : chosen.step]
     window = _window(frames, shown, request)
     minimum, maximum = _range(shown)
     height, width = 2 * request.rows, request.columns
@@ -105,7 +118,8 @@ def render(frames: Frames, request: PictureRequest) -> Picture:
     indices = np.full((height, width), _level_of_nothing(frames), np.uint8)
     tiles = []
     for place, index in enumerate(chosen):
-        tile = _tile(frames, index, (place // across, place % across), (height // down, width // across))
+        cell = (height // down, width // across)
+        tile = _tile(frames, index, (place // across, place % across), cell, request)
         indices[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width] = _drawn(
             frames, index, tile, window, request
         )
@@ -123,6 +137,7 @@ def render(frames: Frames, request: PictureRequest) -> Picture:
         frames_total=frames.total,
         tiles=tuple(tiles),
         unit=frames.unit,
+        frame_ms=frames.frame_ms,
     )
 
 
@@ -151,18 +166,8 @@ def travelling(picture: Picture) -> dict[str, object]:
         "unit": picture.unit,
         "frames": list(picture.frames),
         "frames_total": picture.frames_total,
-        "tiles": [
-            {
-                "frame": tile.frame,
-                "label": tile.label,
-                "top": tile.top,
-                "left": tile.left,
-                "height": tile.height,
-                "width": tile.width,
-                "total": tile.total,
-            }
-            for tile in picture.tiles
-        ],
+        "frame_ms": picture.frame_ms,
+        "tiles": [asdict(tile) for tile in picture.tiles],
     }
 
 
@@ -198,9 +203,18 @@ def _checked(frames: Frames, request: PictureRequest) -> None:
 def _window(frames: Frames, shown: NDArray[np.generic], request: PictureRequest) -> Window:
     if frames.colour:
         return Window(0.0, 255.0)
-    if request.window is None and request.automatic == "robust" and frames.modality not in COUNTED:
-        return frames.window or automatic(shown)
-    return request.window or automatic(shown, request.automatic)
+    if request.lower is not None and request.upper is not None:
+        return Window(request.lower, request.upper)
+    whole = request.window or chosen_window(frames, shown, request.automatic)
+    lower = whole.lower if request.lower is None else request.lower
+    return Window(lower, whole.upper if request.upper is None else request.upper)
+
+
+def chosen_window(frames: Frames, shown: NDArray[np.generic], how: Automatic) -> Window:
+    """Choose a window by the values shown; `robust` prefers the object's own for what was not counted."""
+    if how == "robust" and frames.modality not in COUNTED and frames.window:
+        return frames.window
+    return automatic(shown, how)
 
 
 def _aspect(frames: Frames) -> float:
@@ -220,12 +234,13 @@ def _arrangement(count: int, aspect: float, height: int, width: int) -> tuple[in
     return across, min(-(-count // across), height)
 
 
-def _tile(frames: Frames, index: int, place: tuple[int, int], cell: tuple[int, int]) -> Tile:
+def _tile(frames: Frames, index: int, place: tuple[int, int], cell: tuple[int, int], request: PictureRequest) -> Tile:
     """Place a frame in the middle of its cell of the grid."""
     aspect = _aspect(frames)
     height = max(1, min(cell[0], round(cell[1] / aspect)))
     width = max(1, min(cell[1], round(height * aspect)))
     total = 0.0 if frames.colour else float(np.nansum(frames.array[index], dtype=np.float64))
+    down, across = _part(frames.array.shape[1:3], request.zoom, request.centre)
     return Tile(
         frame=frames.indices[index],
         label=frames.labels[index],
@@ -234,11 +249,12 @@ def _tile(frames: Frames, index: int, place: tuple[int, int], cell: tuple[int, i
         height=height,
         width=width,
         total=total,
+        part=(down.start, across.start, down.stop - down.start, across.stop - across.start),
     )
 
 
 def _drawn(frames: Frames, index: int, tile: Tile, window: Window, request: PictureRequest) -> NDArray[np.uint8]:
-    frame = _part(frames.array[index], request.zoom, request.centre)
+    frame = frames.array[index][_part(frames.array.shape[1:3], request.zoom, request.centre)]
     if frames.colour:
         channels = [resampled(frame[..., channel], tile.height, tile.width, request.scaling) for channel in range(3)]
         return indices_of(np.rint(np.stack(channels, axis=-1)).astype(np.uint8))
@@ -246,14 +262,14 @@ def _drawn(frames: Frames, index: int, tile: Tile, window: Window, request: Pict
     return 255 - levels if frames.inverted else levels
 
 
-def _part(frame: NDArray[np.generic], zoom: float, centre: tuple[float, float]) -> NDArray[np.generic]:
-    """Cut out what a zoom shows, kept inside the frame."""
+def _part(size: tuple[int, ...], zoom: float, centre: tuple[float, float]) -> tuple[slice, slice]:
+    """Tell which rows and columns a zoom shows, kept inside the frame."""
     cut = []
-    for length, middle in zip(frame.shape[:2], centre, strict=True):
+    for length, middle in zip(size, centre, strict=True):
         extent = max(1, round(length / zoom))
         start = min(max(round(middle * length - extent / 2), 0), length - extent)
         cut.append(slice(start, start + extent))
-    return frame[cut[0], cut[1]]
+    return cut[0], cut[1]
 
 
 def _weights(source: int, target: int) -> NDArray[np.float32]:
