@@ -26,6 +26,7 @@ from core.model import (
     Lease,
     Patient,
     Procedure,
+    Processing,
     Report,
     ReportVersion,
     Request,
@@ -36,6 +37,8 @@ from core.records import Work
 from core.vocabulary import (
     EXAM_AFTER,
     EXAM_CLOSED,
+    PROCESSING_AFTER,
+    PROCESSING_DECIDED,
     REPORT_SIGNED,
     STEP_AFTER,
     STEP_ENDED,
@@ -44,12 +47,18 @@ from core.vocabulary import (
     ExamState,
     ImagesState,
     LockReason,
+    ProcessingState,
+    Recipe,
     ReportState,
     StepState,
     Urgency,
     VisitKind,
     may_follow,
 )
+
+PROCESSING = "processing"
+"""The kind of job that makes what is asked of images."""
+RULE = "rule"
 
 _LONGEST_ID = 19  # digits of a 64 bit number
 _OVERDUE_AFTER = timedelta(hours=24)
@@ -198,6 +207,7 @@ def settle(work: Work, exam: Exam, *, reopened: bool = False) -> None:
     steps = steps_of(work, exam)
     count_images(work, exam, steps)
     if ExamState(exam.state) not in EXAM_CLOSED or reopened:
+        _ask_processing(work, exam)
         _move(work, exam, _state(work, exam, steps))
     exam.images_due_at = _images_due(work, exam, steps)
     exam.report_due_at = _report_due(work, exam, steps)
@@ -224,7 +234,8 @@ def _state(work: Work, exam: Exam, steps: Sequence[Step]) -> ExamState:
     ended = bool(steps) and all(step.state in STEP_ENDED for step in steps)
     if ended and all(step.state == StepState.NOT_DONE for step in steps):
         return ExamState.NOT_DONE
-    if exam.images_state == ImagesState.COMPLETE or (ended and exam.evidence != Evidence.IMAGES):
+    complete = exam.images_state == ImagesState.COMPLETE or (ended and exam.evidence != Evidence.IMAGES)
+    if complete and not _undecided(work, exam):
         return ExamState.READY
     if ended:
         return ExamState.ACQUIRED
@@ -289,6 +300,87 @@ def _images_state(work: Work, exam: Exam, steps: Sequence[Step], *, told_by_prot
     enough = exam.images_expected is None or exam.images_received >= exam.images_expected
     finished = bool(steps) and all(step.state in STEP_ENDED for step in steps)
     return ImagesState.COMPLETE if enough and (told_by_protocol or finished) else ImagesState.ARRIVING
+
+
+# -- what is made of the images --------------------------------------------------------------------------------------
+
+
+def _ask_processing(work: Work, exam: Exam) -> None:
+    """Queue what catalogue or protocol ask to be made of the images, once these are complete; each thing once.
+
+    Projections are reconstructed object by object; anything else is made once, after what stands before it was
+    decided on.
+    """
+    if exam.images_state != ImagesState.COMPLETE:
+        return
+    asked = processing_of(work, exam)
+    if not asked:
+        return
+    rows = list(work.session.exec(select(Processing).where(Processing.exam_id == exam.id, col(Processing.due))))
+    for position, one in enumerate(asked):
+        mine = [row for row in rows if row.position == position]
+        done = {uid for row in mine for uid in row.inputs}
+        scans = _projections(work, exam) if one["recipe"] == Recipe.SPECT else []
+        inputs = [[uid] for uid in scans if uid not in done] or ([[]] if not mine else [])
+        rows += [_added(work, exam, position, one, uids) for uids in inputs]
+    for row in rows:
+        before = [one for one in rows if one.position < row.position]
+        if row.state == ProcessingState.WAITING and all(one.state in PROCESSING_DECIDED for one in before):
+            queue_processing(work, row)
+
+
+def processing_of(work: Work, exam: Exam) -> list[dict[str, Any]]:
+    """Return what is to be made of the exam's images: as its protocol says, else as the catalogue does."""
+    entry = procedure_of(work, exam) if exam.processing is None else None
+    return list((entry.processing if entry else exam.processing) or [])
+
+
+def _projections(work: Work, exam: Exam) -> Sequence[str]:
+    """Return the exam's objects of a rotating camera, as they were acquired."""
+    found = select(Image.sop_uid).join(Batch, col(Batch.id) == Image.batch_id)
+    found = found.where(Batch.exam_id == exam.id, Batch.state == "filed", col(Image.counted))
+    found = found.where(col(Image.image_type).contains("TOMO"), col(Image.image_type).not_like("%RECON%"))
+    return work.session.exec(found.order_by(col(Image.id))).all()
+
+
+def _added(work: Work, exam: Exam, position: int, asked: dict[str, Any], inputs: list[str]) -> Processing:
+    row = Processing(
+        site=exam.site, exam_id=exam.id or 0, recipe=asked["recipe"], position=position, due=True, inputs=inputs,
+        parameters=asked.get("parameters") or {}, asked_by=RULE, asked_at=work.now,
+    )  # fmt: skip
+    work.add(row)
+    return row
+
+
+def queue_processing(work: Work, row: Processing, attempts: int = 3) -> None:
+    """Queue the making of what waits."""
+    job = work.enqueue(row.site, PROCESSING, {"processing": row.id}, asked_by=row.asked_by, attempts=attempts)
+    row.job_id = job.id
+    move_processing(work, row, ProcessingState.QUEUED)
+
+
+def move_processing(work: Work, row: Processing, to: ProcessingState, error: str = "") -> None:
+    """Move a processing by its table and tell of it.
+
+    Raises
+    ------
+    Refused
+        When the table does not allow it.
+    """
+    now = ProcessingState(row.state)
+    if not may_follow(PROCESSING_AFTER, now, to):
+        raise Refused(f"processing {row.id} is {now}: it cannot become {to}")
+    row.state, row.error = to, error
+    work.session.add(row)
+    exam = work.session.get_one(Exam, row.exam_id)
+    work.tell(row.site, PROCESSING, str(row.id), state=to, accession=exam.accession, recipe=row.recipe)
+
+
+def _undecided(work: Work, exam: Exam) -> bool:
+    """Whether something the exam asks to be made of its images waits for its maker or for a person."""
+    found = select(Processing.id).where(Processing.exam_id == exam.id, col(Processing.due))
+    found = found.where(col(Processing.state).not_in(PROCESSING_DECIDED))
+    return work.session.exec(found.limit(1)).first() is not None
 
 
 def _images_due(work: Work, exam: Exam, steps: Sequence[Step]) -> datetime | None:

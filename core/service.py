@@ -26,6 +26,7 @@ from core.api import app as api
 from core.api import consultations, dicomweb, events, exams, images, jobs, patients, reports, session
 from core.api import desk as front_desk
 from core.api import printing as films
+from core.api import processing as processings
 from core.api import service as service_page
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
@@ -47,6 +48,7 @@ from core.workflow import catalogue, commitment, fetching, integrity, printing, 
 from core.workflow.health import Health, Look, Measure, space_warning
 from core.workflow.intake import Intake
 from core.workflow.integrity import Verifier
+from core.workflow.processing.shelf import Shelf
 from core.workflow.reading import Desk
 from core.workflow.reception import Reception
 from core.workflow.retrieval import Finder
@@ -198,6 +200,7 @@ class Service:
         self.keeper = open_keeper(settings)
         self.reception = Reception(self.records, self.keeper)
         self.intake = Intake(self.reception)
+        self.shelf = Shelf(settings.data / "processing")
         self.newsroom = Newsroom(self.records)
         self.jobs = Jobs(self.records, runners(settings, self.records, self.keeper), name=worker_name(settings))
         self.health = Health(self.records, self._looks(), self._places(), self._counters)
@@ -222,6 +225,7 @@ class Service:
             front_desk.router(self.records),
             images.router(self.records, LightBox(self.keeper.local), self.intake),
             jobs.router(self.records),
+            processings.router(self.records, self.reception, self.shelf),
             films.router(self.records, self._briefly),
             service_page.router(self.records, self.health.parts, self.keeper.store.check, self._echo),
         ]

@@ -149,6 +149,28 @@ class JobState(StrEnum):
     CANCELLED = auto()
 
 
+class Recipe(StrEnum):
+    """A way of processing images."""
+
+    SPECT = auto()
+    COREGISTER = auto()
+    FUSE = auto()
+    LESION = auto()
+
+
+class ProcessingState(StrEnum):
+    """How far a processing has come; WAITING is for what another one makes first."""
+
+    WAITING = auto()
+    QUEUED = auto()
+    RUNNING = auto()
+    MADE = auto()
+    ACCEPTED = auto()
+    DISCARDED = auto()
+    FAILED = auto()
+    CANCELLED = auto()
+
+
 class DeliveryState(StrEnum):
     """What became of one object sent out: taken or refused by the node, and answered for by it or not."""
 
@@ -227,7 +249,20 @@ DELIVERY_AFTER: dict[DeliveryState, frozenset[DeliveryState]] = {
     _D.COMMITTED: frozenset(),
 }
 
-State = TypeVar("State", StepState, ExamState, ReportState, ConsultationState, JobState, DeliveryState)
+_P = ProcessingState
+PROCESSING_AFTER: dict[ProcessingState, frozenset[ProcessingState]] = {
+    _P.WAITING: frozenset({_P.QUEUED, _P.CANCELLED, _P.DISCARDED}),
+    _P.QUEUED: frozenset({_P.RUNNING, _P.FAILED, _P.CANCELLED}),
+    _P.RUNNING: frozenset({_P.MADE, _P.QUEUED, _P.FAILED, _P.CANCELLED}),
+    _P.MADE: frozenset({_P.ACCEPTED, _P.DISCARDED}),
+    _P.FAILED: frozenset({_P.QUEUED, _P.DISCARDED}),
+    _P.CANCELLED: frozenset({_P.DISCARDED}),
+    _P.ACCEPTED: frozenset({_P.DISCARDED}),  # another one was accepted in its place
+    _P.DISCARDED: frozenset(),
+}
+PROCESSING_DECIDED = frozenset({_P.ACCEPTED, _P.DISCARDED})
+
+State = TypeVar("State", StepState, ExamState, ReportState, ConsultationState, JobState, DeliveryState, ProcessingState)
 
 
 def may_follow(table: dict[State, frozenset[State]], now: State, then: State) -> bool:

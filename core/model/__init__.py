@@ -22,6 +22,7 @@ from core.model.image import (
 )
 from core.model.job import Delivery, Job
 from core.model.patient import Identifier, Patient, PatientMerge, PatientTerm, Visit
+from core.model.processing import Processing
 from core.model.proof import Damage, Proof
 from core.model.report import CallToTechnologist, ImagesChanged, Lease, RejectedText, Report, ReportVersion
 from core.model.site import Serial, Site
@@ -59,6 +60,7 @@ __all__ = [
     "PatientTerm",
     "PerformedStep",
     "Procedure",
+    "Processing",
     "Proof",
     "Quarantined",
     "Receipt",

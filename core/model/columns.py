@@ -51,6 +51,11 @@ def listing() -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
     return Field(default_factory=list, sa_type=JSON, nullable=False)
 
 
+def maybe_listing() -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
+    """Return the field of a JSON list that may be absent."""
+    return Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+
+
 def site_code(*, index: bool = True) -> Any:  # noqa: ANN401 - SQLModel's Field is typed Any
     """Return the field naming the institution a row belongs to; no index where others begin with it."""
     return Field(foreign_key="site.code", index=index, max_length=16)

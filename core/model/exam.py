@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
-from core.model.columns import document, listing, moment, site_code, when
+from core.model.columns import document, listing, maybe_listing, moment, site_code, when
 
 
 class Procedure(SQLModel, table=True):
@@ -35,6 +35,7 @@ class Procedure(SQLModel, table=True):
     report_template: str = ""
     standing_device: str = ""
     standing_plan: str = ""
+    processing: list[dict[str, object]] = listing()  # {"recipe", "parameters"}, done once the images are complete
     enabled: bool = True
 
 
@@ -87,6 +88,7 @@ class Exam(SQLModel, table=True):
     protocolled_by: str | None = None
     protocolled_at: datetime | None = moment()
     plan: str = ""
+    processing: list[dict[str, object]] | None = maybe_listing()  # as the protocol says it; None: as the catalogue does
     device: str | None = Field(default=None, max_length=16)  # AE title or pool
     study_instance_uid: str = Field(max_length=64, unique=True)
     images_state: str = "none"  # vocabulary.ImagesState without OVERDUE, which is a matter of the clock

@@ -19,6 +19,7 @@ from core.vocabulary import (
     Urgency,
     VisitKind,
 )
+from core.wire.processing import AskedProcessing
 from core.wire.shape import Long, Megabecquerels, Shape, Short
 
 
@@ -222,6 +223,7 @@ class Procedure(Shape):
     report_template: str = ""
     standing_device: str = ""
     standing_plan: str = ""
+    processing: list[AskedProcessing] = []
 
 
 class CatalogueStep(Shape):
@@ -252,4 +254,5 @@ class ProcedureChange(Shape):
     report_template: Short | None = None
     standing_device: Annotated[str, StringConstraints(strip_whitespace=True, max_length=16)] | None = None
     standing_plan: Long | None = None
+    processing: Annotated[list[AskedProcessing], Field(max_length=16)] | None = None
     enabled: bool | None = None

@@ -13,6 +13,7 @@ from core.vocabulary import (
     Urgency,
     VisitKind,
 )
+from core.wire.processing import AskedProcessing
 from core.wire.shape import AeTitle, Centimetres, Kilograms, Long, Megabecquerels, Number, Sex, Shape, Short
 
 
@@ -118,6 +119,7 @@ class ProtocolExam(Shape):
     plan: Long = ""
     at: AwareDatetime | None = None
     steps: list[NewStep] | None = None
+    processing: Annotated[list[AskedProcessing], Field(max_length=16)] | None = None
 
 
 class AnswerCheck(Shape):

@@ -16,6 +16,7 @@ from core.errors import NotFound
 from core.model import Procedure
 from core.records import Work
 from core.vocabulary import Operation
+from core.workflow.processing import asking
 
 DAY = 24 * 60
 PLANAR, DYNAMIC, HEART, PET = "nm_planar", "nm_dynamic", "nm_heart", "pet"
@@ -163,6 +164,8 @@ def change(work: Work, actor: Actor, code: str, form: wire.ProcedureChange) -> w
     entry = work.session.exec(by_code).first()
     entry = entry or Procedure(site=actor.site, code=code.upper(), name=code.upper(), steps=[_step("images", 30)])
     given: dict[str, Any] = form.model_dump(exclude_none=True)
+    if form.processing is not None:
+        given["processing"] = asking.asked(form.processing)
     for name, value in given.items():
         setattr(entry, name, value)
     work.add(entry)

@@ -10,14 +10,20 @@ from typing import Any, Protocol
 
 from sqlmodel import col, func, select
 
-from core import access, audit, wire
+from core import access, audit, course, wire
 from core.access import Actor, ActorKind
 from core.errors import NotFound, Refused
-from core.model import Job
+from core.model import Job, Processing
 from core.records import Work
-from core.vocabulary import JOB_AFTER, JobState, Operation, may_follow
+from core.vocabulary import JOB_AFTER, PROCESSING_AFTER, JobState, Operation, ProcessingState, may_follow
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
+_FOLLOWS = {
+    JobState.QUEUED: ProcessingState.QUEUED,
+    JobState.RUNNING: ProcessingState.RUNNING,
+    JobState.FAILED: ProcessingState.FAILED,
+    JobState.CANCELLED: ProcessingState.CANCELLED,
+}
 
 
 class Ticket(Protocol):
@@ -50,6 +56,18 @@ def move(work: Work, job: Job, then: JobState, error: str = "") -> None:
         job.claimed_by, job.claimed_until = "", None
     work.session.add(job)
     work.tell(job.site, "job", str(job.id), state=then, work=job.kind)
+    if job.kind == course.PROCESSING and then in _FOLLOWS:
+        _take_along(work, job, _FOLLOWS[then])
+
+
+def _take_along(work: Work, job: Job, then: ProcessingState) -> None:
+    """Let the processing a job works on follow it, unless it is made already."""
+    row = work.session.exec(select(Processing).where(Processing.job_id == job.id)).first()
+    if row is None:
+        return
+    row.done, row.total = job.done, job.total
+    if may_follow(PROCESSING_AFTER, ProcessingState(row.state), then):
+        course.move_processing(work, row, then, job.error)
 
 
 def listing(work: Work, actor: Actor, *, state: JobState | None = None, limit: int = 100) -> list[wire.Job]:

@@ -16,6 +16,7 @@ from core.model import AdministrationStep, Batch, Device, Exam, PerformedStep, S
 from core.records import Work
 from core.vocabulary import EXAM_OPEN, URGENCY_RANK, ExamState, Operation, Role, StepState
 from core.workflow import numbering
+from core.workflow.processing import asking
 from core.workflow.registration import refuse_closed
 
 _MAY_TAKE = frozenset({Role.DOCTOR, Role.HEAD, Role.OUTSIDE_READER})
@@ -132,6 +133,8 @@ def protocol(work: Work, actor: Actor, reference: str, form: wire.ProtocolExam) 
         _set_steps(work, exam, form.steps)
     exam.device = device_named(work, exam, form.device or exam.device)
     exam.plan = form.plan or exam.plan
+    if form.processing is not None:
+        exam.processing = asking.asked(form.processing)
     exam.protocolled_by, exam.protocolled_at = actor.name, work.now
     _plan_steps(work, exam, form)
     course.settle(work, exam)
