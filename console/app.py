@@ -35,7 +35,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual.app import App
 from textual.binding import Binding
 from textual.message import Message
 
@@ -43,6 +42,7 @@ from console import commands, keymap, pages, preferences, theming, words
 from console.going import GoTo
 from console.rest import PAUSE, Rest
 from console.screens.login import LoginScreen
+from console.typeahead import TypeAhead
 from console.words import _
 
 if TYPE_CHECKING:  # not to hide a circle: these bring httpx along, and are imported after the first paint
@@ -57,7 +57,7 @@ def _now() -> datetime:
     return datetime.now().astimezone()
 
 
-class Console(App[None]):
+class Console(TypeAhead[None]):
     """The console of one person at one terminal."""
 
     TITLE = "photopeak"

@@ -55,6 +55,9 @@ class Terminal:
             os.write(self.line, key.encode())
             self.read(0.05)
 
+    def type_at_once(self, text: str) -> None:
+        os.write(self.line, text.encode())
+
     def rests(self) -> bool:
         end = time.monotonic() + PATIENCE
         while self.read(2.0):
@@ -84,8 +87,8 @@ def terminal(department: Department, tmp_path: Path) -> Iterator[Terminal]:
     opened = Terminal(department.url, tmp_path / "own")
     try:
         assert opened.shows("Password")
-        opened.type(f"wang.li\r{PASSWORD}\r")
-        assert opened.shows("Front desk")
+        opened.type_at_once(f"wang.li\r{PASSWORD}\r")
+        assert opened.shows("Front desk"), opened.seen[-3000:]
         assert opened.rests(), "the screen never came to rest"
         yield opened
     finally:
