@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from core.dicom.charset import UTF8, Charset, fit_name, fit_text
-from core.dicom.tracers import NUCLIDES, VIEWS, CodeTriple, Tracer
+from core.dicom.tracers import NUCLIDES, VIEWS, CodeTriple, Tracer, window_kev
 from core.imaging.acquisition import Acquisition, Orbit
 
 UidMaker = Callable[[], str]
@@ -333,7 +333,7 @@ def _vectors(acquisition: Acquisition) -> dict[str, list[int]]:
 
 
 def _energy_window(name: str) -> Dataset:
-    lower, upper = NUCLIDES[name].window_kev
+    lower, upper = window_kev(name)
     energies = Dataset()
     energies.EnergyWindowLowerLimit, energies.EnergyWindowUpperLimit = f"{lower:g}", f"{upper:g}"
     item = Dataset()
@@ -371,7 +371,7 @@ def _detector(acquisition: Acquisition, number: int) -> Dataset:
     item.ImageOrientationPatient = _facing(float(item.StartAngle))
     item.ImagePositionPatient = _corner(acquisition, float(item.StartAngle))
     if orbit is not None:
-        item.RadialPosition = f"{orbit.radius_mm:g}"
+        item.RadialPosition = _radii(orbit, number)
     else:
         item.ViewCodeSequence = [_code(view)]
     return item
@@ -401,9 +401,15 @@ def _rotation(orbit: Orbit, frame_ms: int) -> Dataset:
     item.RotationDirection = "CW" if orbit.clockwise else "CC"
     item.ScanArc = f"{orbit.step_deg * orbit.views:g}"
     item.ActualFrameDuration = frame_ms
-    item.RadialPosition = f"{orbit.radius_mm:g}"
+    item.RadialPosition = _radii(orbit, 0)
     item.NumberOfFramesInRotation = orbit.views
     return item
+
+
+def _radii(orbit: Orbit, detector: int) -> list[str]:
+    """One distance for a circle, one for each of the detector's views where the orbit follows the body."""
+    own = orbit.radii_mm[detector * orbit.views : (detector + 1) * orbit.views]
+    return [_decimal(round(value, 2)) for value in own or (orbit.radius_mm,)]
 
 
 def _phases(acquisition: Acquisition) -> Iterator[Dataset]:

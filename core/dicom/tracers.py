@@ -49,6 +49,17 @@ NUCLIDES: Mapping[str, Nuclide] = MappingProxyType(
 )
 
 
+SCATTER_KEV = 6.0
+"""Width of a window set beside the photopeak's to estimate scatter (Ogawa 1991)."""
+
+
+def window_kev(name: str) -> tuple[float, float]:
+    """Return the limits of an energy window: a nuclide's photopeak, or what is `lower` or `upper` beside it."""
+    nuclide, _, side = name.partition(" ")
+    low, high = NUCLIDES[nuclide].window_kev
+    return {"": (low, high), "lower": (low - SCATTER_KEV, low), "upper": (high, high + SCATTER_KEV)}[side]
+
+
 @dataclass(frozen=True, slots=True)
 class Tracer:
     """What was given: nuclide by its short name, product, activity in MBq at `injected_at`."""

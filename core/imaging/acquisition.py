@@ -27,7 +27,10 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Orbit:
-    """One rotation of the detectors; degrees as PS3.3 C.8.4.11 counts them, `views` per detector."""
+    """One rotation of the detectors; degrees as PS3.3 C.8.4.11 counts them, `views` per detector.
+
+    An orbit that follows the body has `radii_mm`, one for each view, detector after detector; `radius_mm` is the first.
+    """
 
     views: int
     start_deg: float
@@ -35,6 +38,17 @@ class Orbit:
     radius_mm: float
     clockwise: bool = True
     detector_starts_deg: tuple[float, ...] = ()
+    radii_mm: tuple[float, ...] = ()
+
+    def angles_deg(self) -> list[float]:
+        """Return the angle of every view, detector after detector."""
+        step = -self.step_deg if self.clockwise else self.step_deg
+        starts = self.detector_starts_deg or (self.start_deg,)
+        return [(start + step * number) % 360 for start in starts for number in range(self.views)]
+
+    def distances_mm(self) -> list[float]:
+        """Return how far from the middle the detector is in every view, in the order of `angles_deg`."""
+        return list(self.radii_mm) or [self.radius_mm] * (self.views * max(1, len(self.detector_starts_deg)))
 
 
 @dataclass(frozen=True, slots=True)

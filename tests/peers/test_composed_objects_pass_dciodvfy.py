@@ -35,23 +35,13 @@ PATIENT = Ordered(
     size_m=1.72,
 )
 
-MAKERS: dict[str, tuple[Callable[[np.random.Generator], Phantom], str]] = {
-    "bone whole body": (phantom.bone_whole_body, "MDP"),
-    "bone spots": (phantom.bone_spots, "MDP"),
-    "bone three phase": (phantom.bone_three_phase, "MDP"),
-    "thyroid": (phantom.thyroid, "TCO4"),
-    "parathyroid": (phantom.parathyroid, "MIBI"),
-    "renogram": (phantom.renogram, "MAG3"),
-    "DMSA": (phantom.dmsa, "DMSA"),
-    "lung perfusion": (phantom.lung_perfusion, "MAA"),
-    "heart SPECT": (phantom.heart_spect, "MIBI"),
-    "gated heart SPECT": (phantom.gated_heart_spect, "MIBI"),
-    "gated blood pool": (phantom.gated_blood_pool, "RBC"),
-    "sentinel node": (phantom.sentinel_node, "COLLOID"),
-    "flood": (phantom.flood, "CO57"),
-    "PET": (lambda rng: phantom.pet_slices(rng, slices=3, lesion=(0, 0, 0)), "FDG"),
-    "CT": (lambda rng: phantom.ct_slices(rng, slices=2), "FDG"),
+FEWER: dict[str, Callable[[np.random.Generator], Phantom]] = {
+    "pet": lambda rng: phantom.pet_slices(rng, slices=3, lesion=(0, 0, 0)),
+    "ct": lambda rng: phantom.ct_slices(rng, slices=2),
+    "pet-spheres": lambda rng: phantom.pet_spheres(rng, slices=3),
+    "rods-and-spheres": lambda rng: phantom.rods_and_spheres(rng, views=16),
 }
+"""Slices and views of one make are judged alike: a few of them do."""
 
 
 def _uids() -> Iterator[str]:
@@ -75,10 +65,10 @@ def _composed(
     return compose(acquisitions, PATIENT, camera, tracer, uid=lambda: next(uids), clock=lambda: AT)
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", [name for name in phantom.BY_NAME if name != "petct"])
 def test_no_object_of_any_kind_has_an_error(name: str, tmp_path: Path) -> None:
-    make, tracer = MAKERS[name]
-    objects = _composed(make(np.random.default_rng(1)).acquisitions, TRACERS[tracer])
+    make, tracer = phantom.BY_NAME[name]
+    objects = _composed(FEWER.get(name, make)(np.random.default_rng(1)).acquisitions, TRACERS[tracer])
     assert objects
     for dataset in objects:
         assert _errors(dataset, tmp_path) == []

@@ -22,6 +22,14 @@ from core.imaging.phantom.planar import (
     sentinel_node,
     thyroid,
 )
+from core.imaging.phantom.quality import (
+    heart_for_review,
+    pet_spheres,
+    points,
+    rods_and_spheres,
+    torso_with_heart,
+    uniform_cylinder,
+)
 from core.imaging.phantom.skeleton import Lesion
 from core.imaging.phantom.tomographic import (
     Defect,
@@ -33,6 +41,7 @@ from core.imaging.phantom.tomographic import (
 )
 
 __all__ = [
+    "BY_NAME",
     "OF_PROCEDURE",
     "Defect",
     "Kidney",
@@ -45,13 +54,19 @@ __all__ = [
     "flood",
     "gated_blood_pool",
     "gated_heart_spect",
+    "heart_for_review",
     "heart_spect",
     "lung_perfusion",
     "parathyroid",
     "pet_slices",
+    "pet_spheres",
+    "points",
     "renogram",
+    "rods_and_spheres",
     "sentinel_node",
     "thyroid",
+    "torso_with_heart",
+    "uniform_cylinder",
 ]
 
 
@@ -85,3 +100,31 @@ OF_PROCEDURE: Mapping[str, Callable[[np.random.Generator], Phantom]] = MappingPr
     }
 )
 """What the camera of a made-up department acquires for each procedure of the catalogue that has images."""
+
+BY_NAME: Mapping[str, tuple[Callable[[np.random.Generator], Phantom], str]] = MappingProxyType(
+    {
+        "bone-whole-body": (bone_whole_body, "MDP"),
+        "bone-spots": (bone_spots, "MDP"),
+        "bone-three-phase": (bone_three_phase, "MDP"),
+        "thyroid": (thyroid, "TCO4"),
+        "parathyroid": (parathyroid, "MIBI"),
+        "renogram": (renogram, "MAG3"),
+        "dmsa": (dmsa, "DMSA"),
+        "lung-perfusion": (lung_perfusion, "MAA"),
+        "heart-spect": (heart_spect, "MIBI"),
+        "gated-heart-spect": (gated_heart_spect, "MIBI"),
+        "gated-blood-pool": (gated_blood_pool, "RBC"),
+        "sentinel-node": (sentinel_node, "COLLOID"),
+        "flood": (flood, "CO57"),
+        "pet": (pet_slices, "FDG"),
+        "ct": (ct_slices, "FDG"),
+        "petct": (_petct, "FDG"),
+        "uniform-cylinder": (uniform_cylinder, "TCO4"),
+        "rods-and-spheres": (rods_and_spheres, "TCO4"),
+        "points": (points, "TCO4"),
+        "torso-with-heart": (torso_with_heart, "MIBI"),
+        "heart-for-review": (heart_for_review, "MIBI"),
+        "pet-spheres": (pet_spheres, "FDG"),
+    }
+)
+"""Every phantom by its name, with the product (`core.dicom.tracers.TRACERS`) that is in it."""

@@ -104,5 +104,6 @@ def _gaussian(length: int, fwhm: float) -> Expected:
     position = np.arange(length)
     sigma = max(fwhm, 1e-3) / FWHM_PER_SIGMA
     kernel = np.exp(-0.5 * ((position[:, None] - position[None, :]) / sigma) ** 2)
+    kernel[kernel < 1e-12] = 0  # noqa: PLR2004 - numbers too small to be normal make every product slow
     middle = np.exp(-0.5 * (np.arange(-length, length + 1) / sigma) ** 2).sum()
     return (kernel / middle).astype(np.float32)

@@ -70,8 +70,8 @@ def heart_spect(
     Truth: the ventricle's middle in voxels (slice from the head down, row from the front, column from the patient's
     right) and the defect's middle round and along the axis.
     """
-    body, ventricle = _thorax(), Ventricle()
-    volume = body.activity + _myocardium(body, ventricle, defect, 1.0)
+    body, ventricle = thorax(), Ventricle()
+    volume = body.activity + myocardium(body, ventricle, defect, 1.0)
     images = _camera(body, (volume,), views, counts_per_view, rng)[0]
     name = "Myocardial perfusion rest" if rest else "Myocardial perfusion stress"
     study = Acquisition(
@@ -85,7 +85,7 @@ def heart_spect(
         body_part="HEART",
         delay_s=2_700,
     )
-    return Phantom((study,), _heart_truth(body, ventricle, defect))
+    return Phantom((study,), heart_truth(body, ventricle, defect))
 
 
 def gated_heart_spect(
@@ -96,11 +96,11 @@ def gated_heart_spect(
     ejection_fraction: float = 0.6,
 ) -> Phantom:
     """Gated myocardial perfusion SPECT: as `heart_spect`, in `slots` moments; truth also holds EF, EDV and ESV."""
-    body, ventricle = _thorax(), Ventricle()
+    body, ventricle = thorax(), Ventricle()
     smallest = _shrink_for(ventricle, ejection_fraction)
     emptied = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(slots) / slots)
     moments = [
-        body.activity + _myocardium(body, ventricle, defect, 1 - (1 - smallest) * float(part)) for part in emptied
+        body.activity + myocardium(body, ventricle, defect, 1 - (1 - smallest) * float(part)) for part in emptied
     ]
     images = _camera(body, moments, views, 9_000, rng)
     per_head = images.reshape(slots, 2, views // 2, *images.shape[2:]).swapaxes(0, 1)
@@ -124,7 +124,7 @@ def gated_heart_spect(
         "end_systolic_ml": end_systole,
         "ejection_fraction": 1 - end_systole / end_diastole,
     }
-    return Phantom((study,), truth | _heart_truth(body, ventricle, defect))
+    return Phantom((study,), truth | heart_truth(body, ventricle, defect))
 
 
 def lung_perfusion(
@@ -210,7 +210,7 @@ def ct_slices(rng: np.random.Generator, slices: int = 40) -> Phantom:
     return Phantom(acquisitions)
 
 
-def _thorax() -> Body:
+def thorax() -> Body:
     """Chest and upper abdomen after sestamibi, without the heart: pale lungs, hot liver, gall bladder, some bowel."""
     body = Body(64, 64, HEART_VOXEL_MM, TORSO)
     body.activity += body.outline() * 0.10
@@ -223,7 +223,7 @@ def _thorax() -> Body:
     return body
 
 
-def _myocardium(body: Body, ventricle: Ventricle, defect: Defect | None, shrink: float) -> Volume:
+def myocardium(body: Body, ventricle: Ventricle, defect: Defect | None, shrink: float) -> Volume:
     """The wall's uptake; the wall keeps its mass, so that it thickens as the cavity shrinks."""
     z, y, x = body.coordinates()
     axis = np.array(ventricle.axis) / np.linalg.norm(ventricle.axis)
@@ -290,7 +290,8 @@ def _shrink_for(ventricle: Ventricle, ejection_fraction: float) -> float:
     return (low + high) / 2
 
 
-def _heart_truth(body: Body, ventricle: Ventricle, defect: Defect | None) -> dict[str, float]:
+def heart_truth(body: Body, ventricle: Ventricle, defect: Defect | None) -> dict[str, float]:
+    """Return where the ventricle lies, and its defect."""
     truth = _slice_truth(body, ventricle.middle, "ventricle")
     if defect is not None:
         truth |= {"defect_around_deg": defect.around_deg, "defect_along": defect.along, "defect_level": defect.level}
@@ -341,6 +342,6 @@ def _fdg(body: Body) -> Volume:
         activity += body.ellipsoid((side * 62, 55, -130), (26, 24, 52)) * 3.0
     activity += body.ellipsoid((-72, -5, -125), (80, 85, 55)) * 1.7
     activity += body.ellipsoid((95, 45, -115), (32, 36, 42)) * 1.2
-    activity += _myocardium(body, Ventricle((42.0, -40.0, -40.0)), None, 1.0) * 2.2
+    activity += myocardium(body, Ventricle((42.0, -40.0, -40.0)), None, 1.0) * 2.2
     activity += body.ellipsoid((10, -20, 20), (30, 34, 60)) * 0.9
     return np.asarray(activity + body.ellipsoid((0, 78, 0), (16, 15, 500)) * 0.8, np.float32)

@@ -79,13 +79,13 @@ def projections(
     views = np.empty((len(volumes) * slices, len(angles_deg), size), np.float32)
     for view, angle in enumerate(np.deg2rad(angles_deg)):
         across = (-x * np.cos(angle) + y * np.sin(angle)) / voxel_mm + (size - 1) / 2
-        seen = np.exp(-attenuation_per_mm * _depth(x, y, float(angle), torso))
+        seen = np.exp(-attenuation_per_mm * depth_under_skin(x, y, float(angle), torso))
         spread = np.clip(1 - np.abs(bins - across[None, :]), 0, None) * seen
         views[:, view] = voxels @ spread.T.astype(np.float32)
     return views.reshape(len(volumes), slices, len(angles_deg), size).swapaxes(1, 2)
 
 
-def _depth(
+def depth_under_skin(
     x: NDArray[np.float64], y: NDArray[np.float64], angle: float, torso: tuple[float, float]
 ) -> NDArray[np.float64]:
     """How far a point lies under the skin towards a detector at `angle` (radians), in mm."""
