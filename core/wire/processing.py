@@ -69,6 +69,7 @@ class Processing(Shape):
     accession: str
     patient_number: str
     patient_name: str
+    patient_name_ideographic: str = ""
     procedure: str
     recipe: Recipe
     title: str

@@ -224,7 +224,8 @@ def _shape(row: Processing, exam: Exam, patient: Patient, job: Job | None, repla
     accepted = row.state == ProcessingState.ACCEPTED
     return wire.Processing(
         id=row.id or 0, accession=exam.accession, patient_number=patient.number, patient_name=patient.name,
-        procedure=exam.procedure, recipe=form.recipe, title=form.title,
+        patient_name_ideographic=patient.name_ideographic, procedure=exam.procedure, recipe=form.recipe,
+        title=form.title,
         parameters=form.values({}, row.parameters),  # type: ignore[arg-type]  # what was kept was checked
         said=row.said, inputs=row.inputs, over=row.over, due=row.due, state=ProcessingState(row.state), done=done,
         total=total, error=row.error, warnings=row.warnings,
