@@ -92,6 +92,24 @@ def _decoded(source: Source, wanted: Sequence[int] | None) -> Frames:
     )
 
 
+def read_header(path: Path) -> Dataset:
+    """Read all of an object but its pixels; what pydicom warns of is passed over.
+
+    Raises
+    ------
+    Undecodable
+        It is no DICOM object, or cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _header(path)
+    except Undecodable:
+        raise
+    except Exception as error:
+        raise Undecodable(f"the object cannot be read, {_reason(error)}; {_ADVICE}") from error
+
+
 def _header(source: Source) -> Dataset:
     if isinstance(source, Dataset):
         return source

@@ -44,6 +44,8 @@ class Volume:
         SOP Instance UIDs it was made from.
     notes
         What was odd and how it was taken, for people to read.
+    gaps
+        Slices, counted from 0, that nobody sent: they are 0 throughout.
     """
 
     array: NDArray[np.floating]
@@ -54,6 +56,7 @@ class Volume:
     frame_of_reference: str = ""
     sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    gaps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what has no place in a patient."""
