@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -18,9 +18,12 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
+
+from console.widgets.marks import Mark, Marks, in_cells, over
 
 RAMP = " .:-=+*#%@"
 _FIXED_COLOURS = "true_colour"  # indices of this palette are no levels and are never rounded
@@ -127,37 +130,60 @@ class Picture(Widget):
     Picture { width: 1fr; height: 1fr; background: #000000; color: #c0c0c0; }
     """
 
-    class Resized(Message):
+    class _Of(Message):
+        def __init__(self, picture: Picture) -> None:
+            super().__init__()
+            self.picture = picture
+
+        @property
+        def control(self) -> Picture:
+            return self.picture
+
+    class Resized(_Of):
         """There is room for `columns` x `rows` cells now."""
 
-        def __init__(self, rows: int, columns: int) -> None:
-            super().__init__()
+        def __init__(self, picture: Picture, rows: int, columns: int) -> None:
+            super().__init__(picture)
             self.rows, self.columns = rows, columns
 
-    class Dragged(Message):
+    class Dragged(_Of):
         """The mouse was dragged: by so many cells to the right and downward."""
 
-        def __init__(self, right: int, down: int) -> None:
-            super().__init__()
+        def __init__(self, picture: Picture, right: int, down: int) -> None:
+            super().__init__(picture)
             self.right, self.down = right, down
 
-    class Wheeled(Message):
+    class Wheeled(_Of):
         """The wheel was turned: 1 downward, -1 upward."""
 
-        def __init__(self, steps: int) -> None:
-            super().__init__()
+        def __init__(self, picture: Picture, steps: int) -> None:
+            super().__init__(picture)
             self.steps = steps
+
+    class Pointed(_Of):
+        """The mouse went down, was dragged or went up here; `y` counts half rows, `x` columns of the picture."""
+
+        def __init__(self, picture: Picture, phase: str, y: float, x: float) -> None:
+            super().__init__(picture)
+            self.phase, self.y, self.x = phase, y, x
 
     def __init__(self, *, characters: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
         self.characters = characters
         self._strips: list[Strip] = []
         self._words = ""
+        self._caption = Strip([])
+        self._marks: Marks = {}
         self._pressed = False
 
     def painter(self) -> Callable[[Drawn], list[Strip]]:
         """Return how this terminal is painted on; it may be called from any thread, ahead of time."""
-        return in_characters if self.characters or self._colourless() else painted
+        return in_characters if self.in_characters else painted
+
+    @property
+    def in_characters(self) -> bool:
+        """Whether this terminal is painted on with characters alone."""
+        return self.characters or self._colourless()
 
     def show(self, strips: list[Strip]) -> None:
         """Show a picture that `painter` painted."""
@@ -169,15 +195,47 @@ class Picture(Widget):
         self._strips, self._words = [], words
         self.refresh()
 
+    def caption(self, words: str, *, strong: bool = False) -> None:
+        """Write over the first line, at the left, what is shown."""
+        style = Style(color="black", bgcolor="#ffd700") if strong else Style(color="white", bgcolor="black")
+        said = Strip([Segment(words, style)]) if words else Strip([])
+        if said != self._caption:
+            self._caption = said
+            self.refresh(Region(0, 0, self.size.width, 1))
+
+    def mark(self, marks: Iterable[Mark]) -> None:
+        """Draw over the picture; marks of before are gone, and only rows that change are sent again."""
+        before, self._marks = self._marks, in_cells(marks)
+        top = self._top
+        rows = [row for row in {*before, *self._marks} if before.get(row) != self._marks.get(row)]
+        if rows:
+            self.refresh(*(Region(0, top + row, self.size.width, 1) for row in rows))
+
     def _colourless(self) -> bool:
         return self.app.no_color or self.app.console.color_system in (None, "standard")
 
+    @property
+    def _top(self) -> int:
+        return (self.size.height - len(self._strips)) // 2
+
+    @property
+    def _left(self) -> int:
+        return (self.size.width - self._strips[0].cell_length) // 2 if self._strips else 0
+
     def render_line(self, y: int) -> Strip:
         """Return one line: of the picture, of the words, or empty."""
+        line = self._line(y)
+        if y == 0 and self._caption.cell_length:
+            return Strip.join([self._caption, line.crop(self._caption.cell_length)]).crop(0, self.size.width)
+        return line
+
+    def _line(self, y: int) -> Strip:
         width, height = self.size
-        top = (height - len(self._strips)) // 2
-        if self._strips and 0 <= y - top < len(self._strips):
-            strip = self._strips[y - top]
+        row = y - self._top
+        if self._strips and 0 <= row < len(self._strips):
+            strip = self._strips[row]
+            if row in self._marks:
+                strip = over(strip, self._marks[row], characters=self.in_characters)
             return self._placed(strip, (width - strip.cell_length) // 2, width)
         if self._words and y == height // 2:
             words = Strip([Segment(self._words, self.rich_style)])
@@ -193,30 +251,39 @@ class Picture(Widget):
     def on_resize(self, event: events.Resize) -> None:
         """Ask for a picture of this size."""
         if event.size.width and event.size.height:
-            self.post_message(self.Resized(event.size.height, event.size.width))
+            self.post_message(self.Resized(self, event.size.height, event.size.width))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Begin to drag."""
         self._pressed = event.button == 1
         if self._pressed:
             self.capture_mouse()
+            self._point("down", event)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Tell how far the mouse was dragged."""
         if self._pressed and (event.delta_x or event.delta_y):
-            self.post_message(self.Dragged(event.delta_x, event.delta_y))
+            self.post_message(self.Dragged(self, event.delta_x, event.delta_y))
+            self._point("drag", event)
 
-    def on_mouse_up(self) -> None:
+    def on_mouse_up(self, event: events.MouseUp) -> None:
         """End the drag."""
+        if self._pressed:
+            self._point("up", event)
         self._pressed = False
         self.release_mouse()
+
+    def _point(self, phase: str, event: events.MouseEvent) -> None:
+        """Tell where the mouse is, in the middle of its cell."""
+        y, x = 2 * (event.y - self._top) + 1, event.x - self._left + 0.5
+        self.post_message(self.Pointed(self, phase, y, x))
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Tell that the wheel was turned."""
         event.stop()
-        self.post_message(self.Wheeled(1))
+        self.post_message(self.Wheeled(self, 1))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Tell that the wheel was turned."""
         event.stop()
-        self.post_message(self.Wheeled(-1))
+        self.post_message(self.Wheeled(self, -1))

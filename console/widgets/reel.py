@@ -14,10 +14,11 @@ from console.widgets.picture import Drawn
 MAPS = ("gray", "inverted_gray", "hot_iron", "hot_metal_blue", "rainbow", "pet")
 GRIDS = (1, 4, 9, 16, 25, 36)
 _DEEPEST_ZOOM = 16.0
-_KEPT = 128
-_PAINTED = 8  # a painted picture is thousands of objects: many of them make each collection of garbage a pause
+_KEPT = 160
+_PAINTED = 12  # a painted picture is thousands of objects: many of them make each collection of garbage a pause
 
 Window = tuple[float, float]
+Size = tuple[int, int]  # rows and columns of cells
 
 
 @dataclass(frozen=True)
@@ -30,26 +31,52 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a frame is looked at; `window` is None while the service chooses it for each picture."""
+class Question:
+    """What the service is asked for one picture; `labelled` when each tile is to be named in its corner."""
 
-    rows: int = 0
-    columns: int = 0
+    path: str
+    query: tuple[tuple[str, Any], ...]
+    labelled: bool = False
+
+    @classmethod
+    def of(cls, path: str, *, labelled: bool = False, **query: Any) -> Question:  # noqa: ANN401 - what a query holds
+        """Return the question; what is None is not asked."""
+        return cls(path, tuple((key, value) for key, value in query.items() if value is not None), labelled)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series is looked at; `window` is None while the service chooses it, by `scale` for one or all pictures."""
+
     map: str = MAPS[0]
     invert: bool = False
     window: Window | None = None
+    scale: str = "own"
     grid: int = 1
     zoom: float = 1.0
     centre: tuple[float, float] = (0.5, 0.5)  # row, column
 
-    def query(self, spot: Spot) -> dict[str, Any]:
-        """Return what the service is asked for a picture of this spot."""
+    def query(self, size: Size) -> dict[str, Any]:
+        """Return what the service is asked whatever is looked at."""
         lower, upper = self.window or (None, None)
         return {
-            "rows": self.rows, "columns": self.columns, "frame": spot.frame, "map": self.map, "invert": self.invert,
-            "lower": lower, "upper": upper, "grid": min(self.grid, spot.frames - spot.frame), "zoom": self.zoom,
-            "centre_row": self.centre[0], "centre_column": self.centre[1],
+            "rows": size[0], "columns": size[1], "map": self.map, "invert": self.invert, "lower": lower, "upper": upper,
+            "scale": self.scale, "zoom": self.zoom, "centre_row": self.centre[0], "centre_column": self.centre[1],
         }  # fmt: skip
+
+    def frame(self, spot: Spot, size: Size) -> Question:
+        """Return the question for a frame, or for those of the page of the grid it is on."""
+        first = spot.frame - spot.frame % self.grid
+        shown = {"frame": first, "grid": min(self.grid, spot.frames - first)}
+        return Question.of(f"images/{spot.uid}/picture", labelled=self.grid > 1, **self.query(size), **shown)
+
+    def with_window(self, window: Window | None) -> Look:
+        """Return the look with this window, or with the one the service chooses."""
+        return replace(self, window=window)
+
+    def with_scale(self, scale: str) -> Look:
+        """Return the look with a window of its own for each picture, or one for the series."""
+        return replace(self, scale=scale)
 
     def with_map_after(self) -> Look:
         """Return the look with the next colour map."""
@@ -113,6 +140,12 @@ class Reel:
         self.number, self.place, self.spots = number, 0, _spots(self.series[number])
         return True
 
+    def choose(self, uid: str) -> None:
+        """Go to the series of this UID."""
+        for number, one in enumerate(self.series):
+            if one["uid"] == uid:
+                self.number, self.place, self.spots = number, 0, _spots(one)
+
     def refill(self, series: Sequence[Mapping[str, Any]]) -> None:
         """Take in series that came meanwhile; the eye stays where it is."""
         at = (self.series[self.number]["uid"], self.spot) if self.series else None
@@ -143,29 +176,26 @@ class Shot:
     strips: list[Strip] | None
 
 
-Key = tuple[Spot, Look]
-
-
 class Album:
     """The pictures asked for last, the least used leave first; only the newest stay painted."""
 
     def __init__(self, kept: int = _KEPT, painted: int = _PAINTED) -> None:
-        self._shots: OrderedDict[Key, Shot] = OrderedDict()
+        self._shots: OrderedDict[Question, Shot] = OrderedDict()
         self._painted: deque[Shot] = deque()
         self._kept, self._most_painted = kept, painted
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self._shots
+    def __contains__(self, question: Question) -> bool:
+        return question in self._shots
 
-    def get(self, key: Key) -> Shot | None:
-        """Return the picture of this spot in this look, if it is here."""
-        if key in self._shots:
-            self._shots.move_to_end(key)
-        return self._shots.get(key)
+    def get(self, question: Question) -> Shot | None:
+        """Return the answer to this question, if it is here."""
+        if question in self._shots:
+            self._shots.move_to_end(question)
+        return self._shots.get(question)
 
-    def put(self, key: Key, shot: Shot) -> None:
+    def put(self, question: Question, shot: Shot) -> None:
         """Keep a picture."""
-        self._shots[key] = shot
+        self._shots[question] = shot
         self._painted.append(shot)
         if len(self._painted) > self._most_painted:
             self._painted.popleft().strips = None

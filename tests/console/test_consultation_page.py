@@ -97,7 +97,7 @@ async def test_the_pages_of_reading_look_as_they_did(room: ReadingRoom, size: tu
         await sitting.until(lambda: isinstance(sitting.app.screen, Viewer))
         viewer = sitting.app.screen
         assert isinstance(viewer, Viewer)
-        await sitting.until(lambda: viewer._shown is not None and viewer._shown == viewer._wanted())
+        await sitting.until(lambda: viewer.settled)
         await sitting.sees("2,799,917 counts")
         _compare(_without_picture(sitting.seen()), FOLDER / f"viewer-{at}")
 

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from console.screens.viewer import Viewer, figure, read_window
+from console.screens.viewer import Viewer
+from console.screens.viewer.told import figure
+from console.screens.viewer.windowing import read_window
+from console.widgets.pane import Pane
 from console.widgets.picture import RAMP, Drawn, Picture
 from console.widgets.reel import Album, Look, Reel, Shot, Spot, identity_lines
 from core.imaging.acquisition import Acquisition, Phantom, Phase
@@ -45,8 +48,8 @@ def _viewer(sitting: Sitting) -> Viewer:
 async def _shown(sitting: Sitting) -> dict[str, Any]:
     """Wait until what is wanted is on the screen; return its numbers."""
     viewer = _viewer(sitting)
-    await sitting.until(lambda: viewer._wanted() is not None and viewer._wanted() == viewer._shown)
-    return viewer._numbers()
+    await sitting.until(lambda: viewer.settled)
+    return dict(viewer.pane.numbers)
 
 
 # -- on the screen ---------------------------------------------------------------------------------------------------
@@ -89,7 +92,7 @@ async def test_a_window_typed_is_the_window_used(room: ReadingRoom) -> None:
         await sitting.press("w")
         await sitting.sees("Lower and upper end")
         await sitting.press("ctrl+u", *"5 50", "enter")
-        await sitting.until(lambda: _viewer(sitting)._look.window == (5, 50))
+        await sitting.until(lambda: _viewer(sitting).side.look.window == (5, 50))
         assert (await _shown(sitting))["window"] == {"lower": 5, "upper": 50}
         await sitting.press("minus")
         assert (await _shown(sitting))["window"] == {"lower": 5, "upper": 54.5}
@@ -127,7 +130,7 @@ async def test_resizing_asks_for_another_size(room: ReadingRoom) -> None:
     async with room.sitting(DOCTOR, _page("A1"), NARROW) as sitting:
         before = await _shown(sitting)
         await sitting.pilot.resize_terminal(*WIDE)
-        await sitting.until(lambda: _viewer(sitting)._look.columns > before["columns"])
+        await sitting.until(lambda: _viewer(sitting).pane.size.width > before["columns"])
         assert (await _shown(sitting))["columns"] > before["columns"]
 
 
@@ -137,16 +140,16 @@ async def test_cine_runs_round_and_stops_when_the_page_is_left(room: ReadingRoom
         await _shown(sitting)
         viewer = _viewer(sitting)
         await sitting.press("full_stop", "full_stop", "full_stop", "space")
-        await sitting.until(lambda: viewer._reel.place > 3)
-        assert viewer._look.window is not None  # one window for all frames
+        await sitting.until(lambda: viewer.side.reel.place > 3)
+        assert viewer.side.look.scale == "series"  # one window for all frames
         await sitting.press("f1")
         await sitting.until(lambda: sitting.app.screen is not viewer)
         assert viewer._cine is None
         await sitting.press("escape")
         await sitting.until(lambda: sitting.app.screen is viewer)
-        place = viewer._reel.place
+        place = viewer.side.reel.place
         await sitting.pilot.pause(0.5)
-        assert viewer._reel.place == place
+        assert viewer.side.reel.place == place
 
 
 async def test_a_late_answer_never_stands_over_a_newer_one(room: ReadingRoom) -> None:
@@ -154,15 +157,14 @@ async def test_a_late_answer_never_stands_over_a_newer_one(room: ReadingRoom) ->
     async with room.sitting(DOCTOR, _page("A1")) as sitting:
         await _shown(sitting)
         viewer = _viewer(sitting)
-        late = viewer._shown
+        late, shot = viewer.pane.shown, viewer.pane.shot
         assert late is not None
-        shot = viewer._album.get(late)
         assert shot is not None
         await sitting.press("end")
         await _shown(sitting)
-        viewer.post_message(Viewer._Arrived(late, shot))
+        viewer.pane.post_message(Pane._Arrived(late, shot))
         await sitting.pilot.pause()
-        assert viewer._shown == viewer._wanted() != late
+        assert viewer.pane.shown == viewer.pane.wanted != late
 
 
 async def test_terminals_without_colours_get_characters(room: ReadingRoom) -> None:
@@ -220,13 +222,13 @@ def test_objects_without_frames_are_left_out() -> None:
 
 
 def test_the_album_lets_the_least_used_go() -> None:
-    album, look, shot = Album(kept=2), Look(1, 1), Shot(Drawn(0, 0, "gray", b"", b""), {}, [])
-    spots = [Spot("1", frame, 3) for frame in range(3)]
-    album.put((spots[0], look), shot)
-    album.put((spots[1], look), shot)
-    album.get((spots[0], look))
-    album.put((spots[2], look), shot)
-    assert [(spot, look) in album for spot in spots] == [True, False, True]
+    album, shot = Album(kept=2), Shot(Drawn(0, 0, "gray", b"", b""), {}, [])
+    asked = [Look().frame(Spot("1", frame, 3), (1, 1)) for frame in range(3)]
+    album.put(asked[0], shot)
+    album.put(asked[1], shot)
+    album.get(asked[0])
+    album.put(asked[2], shot)
+    assert [one in album for one in asked] == [True, False, True]
 
 
 def test_the_ends_of_a_window_never_meet() -> None:
