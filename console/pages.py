@@ -55,9 +55,16 @@ PAGES: tuple[PageEntry, ...] = (
         frozenset({_D, _H, _O}),
     ),
     PageEntry("camera", "Camera", "console.screens.camera:Camera", frozenset({_T, _N, _H}), frozenset({_T})),
-    PageEntry("filing", "Filing", "console.screens.filing:Filing", frozenset({_T, _P, _D, _H, _A}), frozenset({_P})),
+    PageEntry("filing", "Filing", "console.screens.filing:Filing", frozenset({_T, _P, _D, _H, _A})),
     PageEntry("service", "Service", "console.screens.service:Service", frozenset({_A, _H}), frozenset({_A})),
     PageEntry("consultation", "Consultation", "console.screens.consultation:ConsultationPage", frozenset({_D, _H, _O})),
+    PageEntry(
+        "preprocessing",
+        "Preprocessing",
+        "console.screens.preprocessing:Preprocessing",
+        frozenset({_P, _D, _H}),
+        frozenset({_P}),
+    ),
 )
 
 

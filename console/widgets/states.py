@@ -17,6 +17,7 @@ from core.vocabulary import (
     ImagesState,
     JobState,
     LockReason,
+    ProcessingState,
     ReportState,
     Role,
     StepState,
@@ -67,6 +68,16 @@ CONSULTATION: Mapping[str, Look] = {
     ConsultationState.IN_SESSION: ("▶", ">", "in session", "warn"),
     ConsultationState.CONCLUDED: ("✓", "v", "concluded", "good"),
     ConsultationState.WITHDRAWN: ("✗", "x", "withdrawn", "muted"),
+}
+PROCESSING: Mapping[str, Look] = {
+    ProcessingState.WAITING: ("·", "-", "waits", "muted"),
+    ProcessingState.QUEUED: ("○", "o", "queued", ""),
+    ProcessingState.RUNNING: ("▶", ">", "runs", "warn"),
+    ProcessingState.MADE: ("◐", "?", "to accept", "accent"),
+    ProcessingState.ACCEPTED: ("✓", "v", "accepted", "good"),
+    ProcessingState.DISCARDED: ("✗", "x", "discarded", "muted"),
+    ProcessingState.FAILED: ("■", "#", "failed", "bad"),
+    ProcessingState.CANCELLED: ("✗", "x", "stopped", "muted"),
 }
 JOB: Mapping[str, Look] = {
     JobState.QUEUED: ("○", "o", "waits", "accent"),

@@ -1,0 +1,192 @@
+"""A processing as people read it: whose it is, how far it is, by which method, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.text import Text
+
+from console.widgets import states
+from console.widgets.cells import Cell
+from console.widgets.people import clock, name
+from console.words import _
+from core.vocabulary import ProcessingState
+
+Item = Mapping[str, Any]
+Parameters = Mapping[str, Any]
+
+_RULE = "rule"  # asked for by what the catalogue or the protocol says
+UNDER_WAY = frozenset({ProcessingState.WAITING, ProcessingState.QUEUED, ProcessingState.RUNNING})
+TO_ACCEPT = frozenset({ProcessingState.MADE})
+STOPPED = frozenset({ProcessingState.FAILED, ProcessingState.CANCELLED})
+
+
+def processing_row(one: Item, now: datetime, *, ascii_only: bool) -> dict[str, Cell | str]:
+    """Return one processing as a row: whose, what, how far, and what it complains of."""
+    return {
+        "when": clock(one["made_at"] or one["asked_at"], now),
+        "name": who(one),
+        "number": one["patient_number"],
+        "exam": one["procedure"],
+        "accession": one["accession"],
+        "what": _(one["title"]),
+        "state": state_cell(one, ascii_only=ascii_only),
+        "by": one["accepted_by"] or asked_by(one),
+        "note": note(one),
+    }
+
+
+def who(one: Item) -> str:
+    """Return the patient's name as people write it, both scripts."""
+    return name(one, "patient_")
+
+
+def asked_by(one: Item) -> str:
+    """Return who asked for it: a person, or the catalogue and protocol by themselves."""
+    return _("by itself") if one["by"] == _RULE else str(one["by"])
+
+
+def state_cell(one: Item, *, ascii_only: bool) -> Cell:
+    """Return the state, with how far it is while it runs."""
+    cell = states.state(states.PROCESSING, one["state"], ascii_only=ascii_only)
+    running = one["state"] == ProcessingState.RUNNING and one["total"]
+    return Cell(cell.text, cell.tone, f" {100 * one['done'] // one['total']}%") if running else cell
+
+
+def note(one: Item) -> Cell:
+    """Return why it failed, else the first thing to be warned of."""
+    if one["error"]:
+        return Cell(one["error"], "bad")
+    count = len(one["warnings"])
+    more = f" (+{count - 1})" if count > 1 else ""
+    return Cell(one["warnings"][0] + more, "warn") if count else Cell("")
+
+
+def bar(one: Item, width: int, *, ascii_only: bool) -> str:
+    """Return how far it is, as a bar of so many cells."""
+    full, empty = ("#", "-") if ascii_only else ("█", "░")
+    filled = width * one["done"] // one["total"] if one["total"] else 0
+    return full * min(width, filled) + empty * (width - min(width, filled))
+
+
+# -- parameters ------------------------------------------------------------------------------------------------------
+
+
+def applies(parameter: Item, values: Parameters) -> bool:
+    """Whether a parameter means anything with these values: `depends_on` names others and what they may be."""
+    return all(values.get(other) in wanted for other, wanted in parameter["depends_on"].items())
+
+
+def with_defaults(recipe: Item, values: Parameters) -> dict[str, Any]:
+    """Return every parameter of the recipe: as given, else as usual."""
+    return {one["name"]: values.get(one["name"], one["default"]) for one in recipe["parameters"]}
+
+
+def value_words(parameter: Item, value: Any) -> str:  # noqa: ANN401 - JSON
+    """Return a value as it is read: yes and no, a choice in words, a number with its unit."""
+    if value is None or value == "":
+        return "-"
+    if parameter["kind"] == "flag":
+        return _("yes") if value else _("no")
+    if parameter["kind"] == "choice":
+        return choice_words(str(value))
+    number = f"{value:g}" if isinstance(value, int | float) else str(value)
+    return f"{number} {parameter['unit']}".strip()
+
+
+def choice_words(value: str) -> str:
+    """Return what a choice is called; one that has no other name is called as it is."""
+    return _(value.replace("_", " "))
+
+
+def parameter_lines(recipe: Item, values: Parameters) -> list[tuple[str, str, bool]]:
+    """Return label, value, and whether it is another than usual, of the parameters that apply."""
+    every = with_defaults(recipe, values)
+    return [
+        (_(one["label"]), value_words(one, every[one["name"]]), every[one["name"]] != one["default"])
+        for one in recipe["parameters"]
+        if applies(one, every)
+    ]
+
+
+# -- in full ---------------------------------------------------------------------------------------------------------
+
+
+def about(one: Item, recipe: Item | None, now: datetime, tones: Mapping[str, str], *, plain: bool) -> Text:
+    """Return everything known of a processing; what differs from the usual is bold."""
+    text = Text()
+    cell = state_cell(one, ascii_only=plain)
+    text.append(f"{_(one['title'])}  ", "bold").append(f"{cell.text}{cell.tail}\n", tones.get(cell.tone, ""))
+    text.append(f"{who(one)}  {one['patient_number']}  {one['accession']}  {one['procedure']}\n")
+    if one["total"] and one["state"] in UNDER_WAY:
+        text.append(f"{bar(one, 24, ascii_only=plain)}  {one['done']}/{one['total']}\n", tones.get("warn", ""))
+    text.append_text(complaints(one, tones))
+    text.append_text(numbers_told(one["numbers"]))
+    text.append_text(parameters_told(one, recipe))
+    for label, value in _record(one, now):
+        text.append(f"{label}  ", "dim").append(f"{value}\n")
+    return text
+
+
+def complaints(one: Item, tones: Mapping[str, str]) -> Text:
+    """Return why it failed and what to be warned of, a line each."""
+    text = Text()
+    if one["error"]:
+        text.append(f"{one['error']}\n", tones.get("bad", ""))
+    for warning in one["warnings"]:
+        text.append(f"! {warning}\n", tones.get("warn", ""))
+    return text
+
+
+def parameters_told(one: Item, recipe: Item | None) -> Text:
+    """Return the parameters that apply, a line each, those other than usual bold; and what the service says of them."""
+    text = Text()
+    for label, value, unusual in parameter_lines(recipe, one["parameters"]) if recipe else ():
+        text.append(f"{label}  ", "dim").append(f"{value}\n", "bold" if unusual else "")
+    for words in one["said"]:
+        text.append(f"{words}\n", "italic")
+    return text
+
+
+def stages_told(stages: Sequence[Item], seen: int) -> Text:
+    """Return the steps, a line each, with the digit that goes there."""
+    text = Text()
+    for number, stage in enumerate(stages):
+        mark = ">" if number == seen else " "
+        digit = str(number + 1) if number < 9 else " "  # noqa: PLR2004 - there are nine such keys
+        words = f"{mark}{digit} {_(stage['title'])}  {stage['frames']}\n"
+        text.append(words, "bold" if number == seen else "dim")
+    return text.append("\n") if stages else text
+
+
+def numbers_told(numbers: Mapping[str, Any]) -> Text:
+    """Return the numbers of a result, a line each, as the service worded them."""
+    text = Text()
+    for label, value in numbers.items():
+        text.append(f"{_(label.replace('_', ' '))}  ", "dim").append(f"{number_words(value)}\n")
+    return text
+
+
+def number_words(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Return one number, or several in their order."""
+    if isinstance(value, bool) or value is None:
+        return _("yes") if value else _("no")
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "  ".join(number_words(one) for one in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _record(one: Item, now: datetime) -> list[tuple[str, str]]:
+    lines = [(_("Asked"), f"{clock(one['asked_at'], now)}  {asked_by(one)}")]
+    if one["made_at"]:
+        lines.append((_("Made"), clock(one["made_at"], now)))
+    if one["accepted_at"]:
+        lines.append((_("Accepted"), f"{clock(one['accepted_at'], now)}  {one['accepted_by']}"))
+    lines.append((_("From"), _("{count} objects").format(count=len(one["inputs"]))))
+    if one["results"]:
+        lines.append((_("Filed"), _("{count} objects").format(count=len(one["results"]))))
+    if one["version"]:
+        lines.append((_("Version"), one["version"]))
+    return lines
