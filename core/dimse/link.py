@@ -29,6 +29,8 @@ class Patience:
     """Between two PDUs, and for one PDU to be whole."""
     answer: float = 120.0
     """For the response to a request of ours."""
+    release: float = 3.0
+    """For the answer to our release: nothing hangs on it any more, and some receivers never give one."""
 
 
 class Released(Ended):
@@ -161,7 +163,7 @@ class Link:
 
     def release(self) -> None:
         """End in good order, whichever side asks first (PS3.8 7.2); data that still comes is let go."""
-        self.line.expect(self.patience.artim)
+        self.line.expect(self.patience.release)
         self._do(Event.RELEASE, pdu.RELEASE_RQ)
         while self.state is not State.IDLE:
             self._next_while_releasing()
