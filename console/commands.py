@@ -248,6 +248,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("region.move_right", "right", "Right", shown=False),
     Command("region.move_up", "up", "Up", shown=False),
     Command("region.move_down", "down", "Down", shown=False),
+    # -- the curves of regions
+    Command("curves.rate", "c", "Per second"),
+    Command("curves.next_time", "right", "Next frame"),
+    Command("curves.previous_time", "left", "Frame before"),
+    Command("curves.first_time", "home", "First frame", shown=False),
+    Command("curves.last_time", "end", "Last frame", shown=False),
     # -- the report: single letters are text there, but for a locked one
     Command("report.view", "f2", "Images", right=Operation.VIEW_IMAGES),
     Command("report.preliminary", "f3", "Preliminary", right=Operation.WRITE_REPORT),

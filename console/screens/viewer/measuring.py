@@ -377,13 +377,10 @@ class Measuring(Windowing):
             self._ask_curves(f"volumes/{side.series_uid}/curves", {"regions": regions, **where})
 
     def _ask_curves(self, path: str, body: dict[str, Any]) -> None:
-        self.ask(partial(self.desk.client.post, path, body), self._show_curves, only_last="curves")
-
-    def _show_curves(self, answer: dict[str, Any]) -> None:
         from console.screens.curves import CurvesPage  # noqa: PLC0415 - it brings numpy along
 
         title = f"{self.side.title}  {told.moment(self.side.reel.now['date'])}"
-        self.app.push_screen(CurvesPage(self.desk, answer, title))
+        self.app.push_screen(CurvesPage(self.desk, path, body, title))
 
     # -- the line of keys --------------------------------------------------------------------------------------------
 
