@@ -425,7 +425,7 @@ class ProcessingPage(Processed):
             self.app.push_screen(AskText(_("Window"), text, value=f"{now[0]:g} {now[1]:g}"), self._typed)
 
     def _typed(self, text: str | None) -> None:
-        from console.screens.viewer.page import read_window  # noqa: PLC0415 - the viewer is loaded when it is needed
+        from console.screens.viewer.windowing import read_window  # noqa: PLC0415 - the viewer is loaded when it is needed
 
         if text is None:
             return

@@ -188,7 +188,7 @@ def as_value(one: Item, text: str) -> Any:  # noqa: ANN401 - JSON
     if one["kind"] != "number":
         return text
     if not text:
-        return None
+        raise ValueError(_("is needed"))
     try:
         value = float(text.replace(",", "."))
     except ValueError as error:
@@ -196,7 +196,7 @@ def as_value(one: Item, text: str) -> Any:  # noqa: ANN401 - JSON
     low, high = one["lowest"], one["highest"]
     if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
         raise ValueError(_("must be {bounds}").format(bounds=bounds_words(one)))
-    return int(value) if value == int(value) and isinstance(one["default"], int) else value
+    return value
 
 
 def bounds_words(one: Item) -> str:

@@ -102,13 +102,14 @@ def choice_words(value: str) -> str:
 
 
 def parameter_lines(recipe: Item, values: Parameters) -> list[tuple[str, str, bool]]:
-    """Return label, value, and whether it is another than usual, of the parameters that apply."""
+    """Return label, value, and whether it is another than usual, of the parameters that apply; the unusual first."""
     every = with_defaults(recipe, values)
-    return [
+    lines = [
         (_(one["label"]), value_words(one, every[one["name"]]), every[one["name"]] != one["default"])
         for one in recipe["parameters"]
         if applies(one, every)
     ]
+    return sorted(lines, key=lambda told: not told[2])
 
 
 # -- in full ---------------------------------------------------------------------------------------------------------
@@ -124,10 +125,9 @@ def about(one: Item, recipe: Item | None, now: datetime, tones: Mapping[str, str
         text.append(f"{bar(one, 24, ascii_only=plain)}  {one['done']}/{one['total']}\n", tones.get("warn", ""))
     text.append_text(complaints(one, tones))
     text.append_text(numbers_told(one["numbers"]))
-    text.append_text(parameters_told(one, recipe))
     for label, value in _record(one, now):
         text.append(f"{label}  ", "dim").append(f"{value}\n")
-    return text
+    return text.append_text(parameters_told(one, recipe))
 
 
 def complaints(one: Item, tones: Mapping[str, str]) -> Text:
