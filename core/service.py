@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +22,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
-from core import wire
+from core import course, wire
 from core.api import app as api
 from core.api import consultations, dicomweb, events, exams, images, jobs, patients, reports, session
 from core.api import desk as front_desk
@@ -32,6 +33,7 @@ from core.api.events import Newsroom
 from core.archive.keeper import Keeper
 from core.archive.stores import ARCHIVE, COPIES, LocalStore
 from core.archive.tiers import Tiers
+from core.compute import Pool
 from core.dimse.tls import Certificates, ClientCertificate, TlsFiles
 from core.errors import Broken, CoreError, Invalid, Refused
 from core.jobs import Jobs, Runner
@@ -48,6 +50,8 @@ from core.workflow import catalogue, commitment, fetching, integrity, printing, 
 from core.workflow.health import Health, Look, Measure, space_warning
 from core.workflow.intake import Intake
 from core.workflow.integrity import Verifier
+from core.workflow.processing import running as processing
+from core.workflow.processing.order import PIPELINE
 from core.workflow.processing.shelf import Shelf
 from core.workflow.reading import Desk
 from core.workflow.reception import Reception
@@ -203,6 +207,8 @@ class Service:
         self.shelf = Shelf(settings.data / "processing")
         self.newsroom = Newsroom(self.records)
         self.jobs = Jobs(self.records, runners(settings, self.records, self.keeper), name=worker_name(settings))
+        self.pool = Pool(settings.compute_workers or os.cpu_count() or 1, preload=PIPELINE)
+        self.making = self._making()
         self.health = Health(self.records, self._looks(), self._places(), self._counters)
         self.app = self._app()
         self._server: uvicorn.Server | None = None
@@ -232,6 +238,13 @@ class Service:
         web = dicomweb.router(self.records, self.reception, self.keeper.local, self.settings.maximum_object)
         return api.build(routers, self.sign_ins.who, self.health.parts, self.health.measures, web)
 
+    def _making(self) -> Jobs:
+        """Build what runs the processing of images, apart from the other jobs so that neither waits for the other."""
+        maker = processing.Maker(self.records, self.keeper.local, self.shelf, self.pool, version("photopeak"))
+        workers = self.settings.compute_workers or os.cpu_count() or 1
+        name = f"{worker_name(self.settings)}:processing"
+        return Jobs(self.records, {course.PROCESSING: maker.run}, name=name, workers=workers)
+
     def start(self) -> None:
         """Bind every socket, then begin to answer."""
         http = _bound(self.settings.http_address)
@@ -249,6 +262,7 @@ class Service:
         self._thread.start()
         self._listener.start()
         self.jobs.start()
+        self.making.start()
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
         self._mender.start()
 
@@ -319,6 +333,8 @@ class Service:
         """Let running work end, then let go of everything."""
         self._stopping.set()
         self.jobs.stop()
+        self.making.stop()
+        self.pool.close()
         if self._listener:
             self._listener.stop()
         self.newsroom.stop()

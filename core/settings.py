@@ -34,6 +34,7 @@ class Settings:
     archive_tier: str = ""  # another disk's folder for what is old; once given, it is moved there by itself
     online_days: int = 365  # how long objects stay as they came
     copies: str = ""  # another disk's folder for second copies; once given, they are made by themselves
+    compute_workers: int = 0  # how many processings run side by side; as many as the machine has cores unless given
     codecs: str = "important: lossless; backup: 10:1"  # which codec for which data
     known_only: bool = False
     allowed_aets: str = ""  # the only AE titles let in, with commas between; all unless given

@@ -110,6 +110,10 @@ TABLE: dict[str, _Entry] = {
     ),
 }  # fmt: skip
 BY_DOCUMENT = frozenset({"RAIU-PROBE"})
+_SPECT: dict[str, object] = {"filter": "butterworth", "cut_off": 0.45, "cut_off_unit": "cycles/cm", "heart_axes": True}
+PROCESSING: dict[str, list[dict[str, object]]] = {
+    code: [{"recipe": "spect", "parameters": _SPECT}] for code in ("MPI-STRESS", "MPI-REST", "MPI-GATED")
+}
 REPORT_WITHIN = {"LUNG-PERF": 4 * 60, "LUNG-VQ": 4 * 60, "SLN": 2 * 60}
 
 
@@ -127,6 +131,7 @@ def _row(site: str, code: str, entry: _Entry) -> Procedure:
         duration_minutes=max(_minutes(step, "duration_minutes") for step in steps), steps=steps,
         checks=[*RADIATION, *checks], evidence="document" if code in BY_DOCUMENT else "images",
         report_within_minutes=REPORT_WITHIN.get(code, DAY), report_template=template,
+        processing=PROCESSING.get(code, []),
     )  # fmt: skip
 
 
