@@ -77,8 +77,4 @@ def from_ct(hounsfield: Body, water_per_mm: float, bone_slope: float = 0.6) -> B
 
 def chang(scan: Projections, attenuation: Body, threads: int = THREADS) -> Body:
     """Return Chang's first-order factors: the reciprocal of the mean over views of what reaches the detector."""
-    mean = np.zeros((scan.bins * scan.bins, scan.rows), np.float32)
-    for seen in seen_from(scan, attenuation, threads):
-        mean += seen
-    mean /= scan.views
-    return np.asarray(1 / np.maximum(mean, 1e-3), np.float32).reshape(scan.bins, scan.bins, scan.rows)
+    return np.asarray(1 / np.maximum(seen_from(scan, attenuation, threads), 1e-3), np.float32)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from core.imaging.reconstruction import priors
 from core.imaging.reconstruction.priors import Prior
 from core.imaging.reconstruction.projections import Projections
-from core.imaging.reconstruction.projector import Projector, Rays, sensitivity
+from core.imaging.reconstruction.projector import Projector, Rays
 
 Body: TypeAlias = NDArray[np.float32]
 Told = Callable[[int, int], None]
@@ -85,11 +85,10 @@ def reconstruct(
     ValueError
         The views cannot be dealt into so many subsets.
     """
-    shape = (scan.bins, scan.bins, scan.rows)
     counts = scan.in_slices()
     scatter = None if scan.scatter is None else np.ascontiguousarray(scan.scatter.swapaxes(1, 2), np.float32)
     subsets = subsets_of(scan.views, plan.subsets, scan.angles_deg)
-    seen = [sensitivity(camera, shape, views) for views in subsets]
+    seen = [camera.sensitivity(views) for views in subsets]
     support = np.add.reduce(seen) > 0
     mean_seen = float(np.mean(np.add.reduce(seen)[support]))
     level = float(counts.sum()) / (mean_seen * int(support.sum()))

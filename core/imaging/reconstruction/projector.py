@@ -27,6 +27,7 @@ Made = TypeVar("Made")
 THREADS = 2
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
+_PIECE = 1 << 19  # bytes
 _MOST_KEPT = 1 << 30
 """Bytes that factors of attenuation may take in single precision; beyond it they are kept in half, and slower."""
 
@@ -41,6 +42,9 @@ class Projector(Protocol):
 
     def back(self, rays: Rays, views: Sequence[int]) -> Body:
         """Apply the adjoint."""
+
+    def sensitivity(self, views: Sequence[int]) -> Body:
+        """Return A'1: how much of each pixel some of the views see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +61,63 @@ class Resolution:
 
 
 class DirectProjector:
-    """Pixels fall on bins; `attenuation` per mm, (row, column, slice), lies between them."""
+    """Pixels fall on bins; `attenuation` per mm, (row, column, slice), lies between them.
+
+    Pixels are worked through in pieces that stay in the processor's cache.
+    """
 
     def __init__(self, scan: Projections, attenuation: Body | None = None, threads: int = THREADS) -> None:
         self.views, self._size, self._slices = scan.views, scan.bins, scan.rows
         self._threads = threads
+        self._places = _inside(scan.bins)
+        self._pieces = _pieces(len(self._places), scan.rows)
         angles, centres = tuple(scan.angles_deg), tuple(scan.centres())
-        self._onto = [_falls(angle, centre, scan.bins) for angle, centre in zip(angles, centres, strict=True)]
-        self._seen = None if attenuation is None else seen_from(scan, attenuation, threads)
+        length = len(range(*self._pieces[0].indices(len(self._places))))
+        self._onto = [_falls(angle, centre, scan.bins, length) for angle, centre in zip(angles, centres, strict=True)]
+        self._seen = None if attenuation is None else _seen_inside(scan, attenuation, threads)
 
     def forward(self, body: Body, views: Sequence[int]) -> Rays:
         """Project."""
-        flat = body.reshape(-1, self._slices)
-        return np.stack(_each(lambda view: self._onto[view] @ self._dimmed(flat, view), views, self._threads))
+        flat = body.reshape(-1, self._slices)[self._places]
+        return np.stack(_each(lambda view: self._towards(flat, view), views, self._threads))
+
+    def _towards(self, flat: Body, view: int) -> Rays:
+        rays = np.zeros((self._size, self._slices), np.float32)
+        for piece, falls in zip(self._pieces, self._onto[view], strict=True):
+            here = flat[piece] if self._seen is None else flat[piece] * self._seen[view, piece]
+            rays += falls.T @ here
+        return rays
 
     def back(self, rays: Rays, views: Sequence[int]) -> Body:
         """Apply the adjoint."""
-        parts = _shared(list(zip(views, rays, strict=True)), self._threads)
-        sums = _each(self._summed, parts, self._threads)
-        for more in sums[1:]:
-            sums[0] += more
-        return sums[0].reshape(self._size, self._size, self._slices)
+        return self._gathered(lambda number: self._away(rays, views, number))
 
-    def _summed(self, part: Sequence[tuple[int, Rays]]) -> Body:
-        total = np.zeros((self._size * self._size, self._slices), np.float32)
-        for view, rays in part:
-            total += self._dimmed(self._onto[view].T @ rays, view)
+    def _away(self, rays: Rays, views: Sequence[int], number: int) -> Body:
+        piece = self._pieces[number]
+        total: Body | None = None
+        for view, ray in zip(views, rays, strict=True):
+            here = self._onto[view][number] @ ray
+            if self._seen is not None:
+                here *= self._seen[view, piece]
+            total = here if total is None else np.add(total, here, out=total)
+        return np.empty((0, self._slices), np.float32) if total is None else total
+
+    def sensitivity(self, views: Sequence[int]) -> Body:
+        """Return A'1: how much of each pixel some of the views see."""
+        return self._gathered(lambda number: self._of_all(views, number))
+
+    def _of_all(self, views: Sequence[int], number: int) -> Body:
+        piece = self._pieces[number]
+        total = np.zeros((len(self._places[piece]), self._slices), np.float32)
+        for view in views:
+            onto = np.asarray(self._onto[view][number].sum(axis=1), np.float32)
+            total += onto if self._seen is None else onto * self._seen[view, piece]
         return total
 
-    def _dimmed(self, flat: Body, view: int) -> Body:
-        return flat if self._seen is None else flat * self._seen[view]
+    def _gathered(self, of_piece: Callable[[int], Body]) -> Body:
+        body = np.zeros((self._size * self._size, self._slices), np.float32)
+        body[self._places] = np.concatenate(_each(of_piece, range(len(self._pieces)), self._threads))
+        return body.reshape(self._size, self._size, self._slices)
 
 
 class DepthProjector:
@@ -136,6 +167,10 @@ class DepthProjector:
             sums[0] += more
         return sums[0].reshape(self._shape)
 
+    def sensitivity(self, views: Sequence[int]) -> Body:
+        """Return A'1: how much of each pixel some of the views see."""
+        return self.back(np.ones((len(views), self._size, self._slices), np.float32), views)
+
     def _away(self, rays: Rays, part: Sequence[int], views: Sequence[int]) -> Body:
         here = list(part)
         spread = rays[here].copy()
@@ -174,27 +209,54 @@ def projector(
     return DepthProjector(scan, resolution, attenuation, threads)
 
 
-def sensitivity(camera: Projector, shape: tuple[int, int, int], views: Sequence[int]) -> Body:
-    """Return A'1 for some of the views: how much of each pixel they see."""
-    return camera.back(np.ones((len(views), shape[1], shape[2]), np.float32), views)
-
-
 # -- attenuation on the way ------------------------------------------------------------------------------------------
 
 
-def seen_from(scan: Projections, attenuation: Body, threads: int = THREADS) -> NDArray[np.floating[Any]]:
-    """Return what part of each pixel's photons reaches the detector, (view, row * column, slice)."""
+def seen_from(scan: Projections, attenuation: Body, threads: int = THREADS) -> NDArray[np.float32]:
+    """Return what part of each pixel's photons reaches the detector in the mean of all views, (row, column, slice)."""
+    seen = _seen_inside(scan, attenuation, threads)
+    mean = np.zeros((seen.shape[1], scan.rows), np.float32)
+    for one in seen:
+        mean += one
+    body = np.ones((scan.bins * scan.bins, scan.rows), np.float32)
+    body[_inside(scan.bins)] = mean / scan.views
+    return body.reshape(scan.bins, scan.bins, scan.rows)
+
+
+def _seen_inside(scan: Projections, attenuation: Body, threads: int) -> NDArray[np.floating[Any]]:
+    """Return what part of each pixel's photons reaches the detector, (view, pixel inside the circle, slice).
+
+    Opposite views look along the same lines: the body is turned once for both.
+    """
     size, slices = scan.bins, scan.rows
-    seen = _kept((scan.views, size * size, slices))
+    seen = _kept((scan.views, len(_inside(size)), slices))
     flat = np.ascontiguousarray(attenuation, np.float32).reshape(-1, slices)
 
-    def look(view: int) -> None:
-        turn = _turned(float(scan.angles_deg[view]), (size - 1) / 2, size)
-        depth = _depths((turn @ flat).reshape(size, size, slices), scan.pixel_mm).reshape(-1, slices)
-        seen[view] = np.exp(-(_back_turned(float(scan.angles_deg[view]), size) @ depth))
+    def look(alike: tuple[float, list[tuple[int, bool]]]) -> None:
+        angle, views = alike
+        turned = (_turned(angle, (size - 1) / 2, size) @ flat).reshape(size, size, slices)
+        turned *= np.float32(scan.pixel_mm)
+        summed = np.cumsum(turned, axis=0)
+        behind = summed - turned / 2
+        back = _back_turned(angle, size)
+        for view, opposite in views:
+            depth = behind if opposite else summed[-1] - behind
+            lost = back @ depth.reshape(-1, slices)
+            np.negative(lost, out=lost)
+            np.exp(lost, out=lost)
+            seen[view] = lost
 
-    _each(look, range(scan.views), threads)
+    _each(look, _opposite(scan.angles_deg), threads)
     return seen
+
+
+def _opposite(angles_deg: NDArray[np.float64]) -> list[tuple[float, list[tuple[int, bool]]]]:
+    """Group views along the same lines: the angle of the first, and each view with whether it looks from behind."""
+    groups: dict[float, list[tuple[int, bool]]] = {}
+    for view, angle in enumerate(angles_deg):
+        line = round(float(angle) % 180, 6) % 180
+        groups.setdefault(line, []).append((view, round(float(angle) % 360, 6) % 360 >= 180))  # noqa: PLR2004 - degrees
+    return list(groups.items())
 
 
 def _seen_turned(scan: Projections, attenuation: Body, threads: int) -> NDArray[np.floating[Any]]:
@@ -269,20 +331,31 @@ def _three_taps(rays: Rays, half: NDArray[np.float32], axis: int) -> None:
 # -- geometry --------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def _falls(angle_deg: float, centre: float, size: int) -> Sparse:
-    """Return the matrix of one view: pixels onto bins, (bin, row * column)."""
-    turn = np.deg2rad(angle_deg)
+@lru_cache(maxsize=8)
+def _inside(size: int) -> NDArray[np.intp]:
+    """Return which pixels every view sees, as places in (row * column)."""
     y, x = _pixels(size)
+    return np.flatnonzero(np.hypot(x, y) <= (size - 1) / 2)
+
+
+def _pieces(pixels: int, slices: int) -> list[slice]:
+    """Cut pixels into pieces of about half a megabyte."""
+    length = max(256, _PIECE // (4 * slices))
+    return [slice(start, min(start + length, pixels)) for start in range(0, pixels, length)]
+
+
+@lru_cache(maxsize=256)
+def _falls(angle_deg: float, centre: float, size: int, length: int) -> list[Sparse]:
+    """Return the matrix of one view: how pixels inside the circle fall onto bins, (pixel, bin), in pieces."""
+    turn = np.deg2rad(angle_deg)
+    y, x = (axis[_inside(size)] for axis in _pixels(size))
     place = -x * np.cos(turn) + y * np.sin(turn) + centre
     left = np.floor(place).astype(np.int32)
     share = place - left
-    pixels = np.arange(size * size, dtype=np.int32)
-    inside = np.hypot(x, y) <= (size - 1) / 2
-    return _sparse(
-        np.concatenate((left, left + 1)), np.tile(pixels, 2), np.concatenate((1 - share, share)),
-        np.tile(inside, 2), (size, size * size),
-    )  # fmt: skip
+    columns = np.stack((left, left + 1), axis=1)
+    weights = np.stack((1 - share, share), axis=1)
+    starts = range(0, len(x), length)
+    return [_rows(weights[at : at + length], columns[at : at + length], size) for at in starts]
 
 
 @lru_cache(maxsize=256)
@@ -297,10 +370,10 @@ def _turned(angle_deg: float, centre: float, size: int) -> Sparse:
 
 @lru_cache(maxsize=256)
 def _back_turned(angle_deg: float, size: int) -> Sparse:
-    """Return the matrix that reads a turned body at the pixels of the body itself: (row * column, depth * bin)."""
+    """Return the matrix that reads a turned body at the pixels inside the circle: (pixel, depth * bin)."""
     turn = np.deg2rad(angle_deg)
-    y, x = _pixels(size)
-    everywhere = np.ones(size * size, bool)
+    y, x = (axis[_inside(size)] for axis in _pixels(size))
+    everywhere = np.ones(len(x), bool)
     return _bilinear(x * np.sin(turn) + y * np.cos(turn), -x * np.cos(turn) + y * np.sin(turn), everywhere, size)
 
 
@@ -316,25 +389,21 @@ def _bilinear(rows: NDArray[np.float64], columns: NDArray[np.float64], inside: N
     y, x = rows + (size - 1) / 2, columns + (size - 1) / 2
     top, left = np.floor(y).astype(np.int32), np.floor(x).astype(np.int32)
     down, right = y - top, x - left
-    here = np.arange(len(rows), dtype=np.int32)
-    parts = [
-        (top + i, left + j, (down if i else 1 - down) * (right if j else 1 - right)) for i in (0, 1) for j in (0, 1)
-    ]
-    kept = np.concatenate([inside & (a >= 0) & (a < size) & (b >= 0) & (b < size) for a, b, _ in parts])
-    source = np.concatenate([a * size + b for a, b, _ in parts])
-    return _sparse(np.tile(here, 4), source, np.concatenate([w for _, _, w in parts]), kept, (len(rows), size * size))
+    corners = [(i, j) for i in (0, 1) for j in (0, 1)]
+    at = np.stack([(top + i) * size + left + j for i, j in corners], axis=1)
+    weights = np.stack([(down if i else 1 - down) * (right if j else 1 - right) for i, j in corners], axis=1)
+    for place, (i, j) in enumerate(corners):
+        outside = (top + i < 0) | (top + i >= size) | (left + j < 0) | (left + j >= size) | ~inside
+        weights[outside, place] = 0
+    return _rows(weights, at, size * size)
 
 
-def _sparse(
-    rows: NDArray[np.int32],
-    columns: NDArray[np.int32],
-    weights: NDArray[np.float64],
-    kept: NDArray[np.bool_],
-    shape: tuple[int, int],
-) -> Sparse:
-    kept = kept & (rows >= 0) & (rows < shape[0]) & (weights > 0)
-    made = scipy.sparse.coo_matrix((weights[kept].astype(np.float32), (rows[kept], columns[kept])), shape=shape)
-    return made.tocsr()
+def _rows(weights: NDArray[np.float64], columns: NDArray[np.int32], width: int) -> Sparse:
+    """Return a matrix of as many entries in each row, those beyond its width and those of nothing left out."""
+    kept = (columns >= 0) & (columns < width) & (weights > 0)
+    starts = np.concatenate(([0], np.cumsum(kept.sum(axis=1)))).astype(np.int32)
+    shape = (len(weights), width)
+    return scipy.sparse.csr_matrix((weights[kept].astype(np.float32), columns[kept].astype(np.int32), starts), shape)
 
 
 # -- threads ---------------------------------------------------------------------------------------------------------
