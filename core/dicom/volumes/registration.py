@@ -7,6 +7,8 @@ the fixed image's millimetres to the moving one's, as resampling needs it. They 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from pydicom import Dataset
@@ -19,6 +21,7 @@ from core.errors import Refused
 from core.imaging.volume import Affine
 
 _RIGID = 1e-4
+_STILL = 1e-9
 
 
 def spatial_registration(
@@ -57,25 +60,56 @@ def spatial_registration(
     return out
 
 
-def transform_of(dataset: Dataset) -> Affine:
-    """Return the transform a Spatial Registration holds, (4, 4) from the fixed image's millimetres to the moving one's.
+@dataclass(frozen=True, eq=False, slots=True)
+class Registered:
+    """One image of a registration: `matrix`, (4, 4), takes its millimetres to those all images of it share.
 
-    The fixed image is the one registered by identity, or the one whose frame of reference is the object's.
+    `objects` are the SOP Instance UIDs named, `frame_of_reference` is empty where none is.
+    """
+
+    matrix: Affine
+    objects: frozenset[str]
+    frame_of_reference: str
+
+
+def registered_in(dataset: Dataset) -> list[Registered]:
+    """Return the images a Spatial Registration speaks of.
 
     Raises
     ------
     Refused
-        It is no Spatial Registration of two images by one matrix each.
+        A matrix is not complete, or cannot be undone.
     """
-    found = {}
-    for registered in items(dataset, "RegistrationSequence"):
-        matrix = _matrix(registered)
-        if not np.allclose(matrix, np.eye(4), atol=1e-9) or not found:
-            found[text(registered, "FrameOfReferenceUID"), len(found)] = matrix
-    moved = [matrix for matrix in found.values() if not np.allclose(matrix, np.eye(4), atol=1e-9)]
-    if len(moved) > 1 or not found:
-        raise Refused("the object registers no image, or more than one, onto another: it is not used")
-    return np.asarray(np.linalg.inv(moved[0] if moved else np.eye(4)))
+    return [
+        Registered(
+            _matrix(one),
+            frozenset(text(image, "ReferencedSOPInstanceUID") for image in items(one, "ReferencedImageSequence")),
+            text(one, "FrameOfReferenceUID"),
+        )
+        for one in items(dataset, "RegistrationSequence")
+    ]
+
+
+def transform_of(dataset: Dataset) -> Affine:
+    """Return the transform a registration of two images holds, (4, 4) from the fixed image's millimetres to the moving.
+
+    The fixed image is the one that is not moved; where none is, the one in the object's own frame of reference.
+
+    Raises
+    ------
+    Refused
+        It is no Spatial Registration, or registers more images than two, or each of two by a matrix of its own.
+    """
+    found = registered_in(dataset)
+    moved = [one for one in found if not np.allclose(one.matrix, np.eye(4), atol=_STILL)]
+    if not found:
+        raise Refused("the object registers no image: it is no Spatial Registration")
+    if len(moved) > 1:
+        own = text(dataset, "FrameOfReferenceUID")
+        moved = [one for one in moved if one.frame_of_reference != own]
+    if len(moved) > 1 or len(found) > 2:  # noqa: PLR2004 - fixed and moving
+        raise Refused("the object moves more than one image: which of them is meant is not known")
+    return np.asarray(np.linalg.inv(moved[0].matrix if moved else np.eye(4)))
 
 
 def _matrix(registered: Dataset) -> Affine:
@@ -86,6 +120,8 @@ def _matrix(registered: Dataset) -> Affine:
         if len(values) != 16:  # noqa: PLR2004 - 4 x 4
             raise Refused("the object's matrix is not complete: it is not used")
         whole = np.reshape(values, (4, 4)) @ whole
+    if abs(np.linalg.det(whole[:3, :3])) < _STILL:
+        raise Refused("the object's matrix cannot be undone: it is not used")
     return whole
 
 
