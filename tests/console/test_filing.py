@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ def astray(room: ReadingRoom) -> dict[str, Any]:
     return exam
 
 
+@asynccontextmanager
+async def at_filing(room: ReadingRoom, tmp_path: Path, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[Any]]:
+    """Open the physicist's console on the filing page."""
+    async with opened(room.department, PHYSICIST, tmp_path, size) as pilot:
+        pilot.app.action_go("filing")  # type: ignore[attr-defined]
+        await until(pilot, lambda: isinstance(pilot.app.screen, Filing))
+        yield pilot
+
+
 async def shown(pilot: Pilot[Any], word: str) -> None:
     await until(pilot, lambda: word in picture(pilot.app))
     await pilot.pause(0.1)
@@ -55,7 +65,7 @@ def waiting(room: ReadingRoom, state: str = "unfiled") -> list[dict[str, Any]]:
 async def test_what_differs_is_marked_between_the_columns(
     room: ReadingRoom, astray: dict[str, Any], tmp_path: Path
 ) -> None:
-    async with opened(room.department, PHYSICIST, tmp_path) as pilot:
+    async with at_filing(room, tmp_path) as pilot:
         assert isinstance(pilot.app.screen, Filing)
         await shown(pilot, "as registered")
         await shown(pilot, "≠ 1961-03-04")
@@ -68,7 +78,7 @@ async def test_what_differs_is_marked_between_the_columns(
 async def test_a_study_is_filed_for_a_reason_and_it_can_be_undone(
     room: ReadingRoom, astray: dict[str, Any], tmp_path: Path
 ) -> None:
-    async with opened(room.department, PHYSICIST, tmp_path) as pilot:
+    async with at_filing(room, tmp_path) as pilot:
         await shown(pilot, "as registered")
         await pilot.press("f")
         await filling(pilot)
@@ -92,7 +102,7 @@ async def test_a_study_is_filed_for_a_reason_and_it_can_be_undone(
 
 async def test_images_come_into_sight_while_one_looks(room: ReadingRoom, tmp_path: Path) -> None:
     exam = room.exam("A1", images=False)
-    async with opened(room.department, PHYSICIST, tmp_path) as pilot:
+    async with at_filing(room, tmp_path) as pilot:
         await shown(pilot, "Nothing waits here")
         room.send(exam, sent={"accession": "", "study_instance_uid": ""})
         rows = pilot.app.screen.query_one(PagedList)
@@ -103,7 +113,7 @@ async def test_images_under_another_patients_worklist_entry_contradict_it(room: 
     exam = room.exam("A1", images=False)
     room.department.registered("Li^Na=李^娜", accession="A2", number="P2", sex="F")
     room.send(exam, sent={"patient_id": "P2", "patient_name": "Li^Na=李^娜", "sex": "F"})
-    async with opened(room.department, PHYSICIST, tmp_path) as pilot:
+    async with at_filing(room, tmp_path) as pilot:
         await pilot.press("2")
         await shown(pilot, "worklist-issued")
         await shown(pilot, "issued by us")
@@ -114,7 +124,7 @@ async def test_images_under_another_patients_worklist_entry_contradict_it(room: 
 
 async def test_a_filed_study_is_taken_away_from_its_exam_for_a_reason(room: ReadingRoom, tmp_path: Path) -> None:
     room.exam("A1")
-    async with opened(room.department, PHYSICIST, tmp_path) as pilot:
+    async with at_filing(room, tmp_path) as pilot:
         await pilot.press("6")
         await shown(pilot, "张伟")
         await pilot.press("n")
@@ -131,7 +141,7 @@ async def test_one_series_goes_to_another_exam(room: ReadingRoom, tmp_path: Path
     room.send(exam, sent={"accession": "", "study_instance_uid": ""})
     before = waiting(room)[0]
     assert len(before["series"]) > 1
-    async with opened(room.department, PHYSICIST, tmp_path) as pilot:
+    async with at_filing(room, tmp_path) as pilot:
         await shown(pilot, "as registered")
         await pilot.press("s")
         await shown(pilot, "Which series")
@@ -163,7 +173,7 @@ async def test_who_may_only_confirm_has_no_key_to_undo(
 async def test_filing_looks_as_it_did(
     room: ReadingRoom, astray: dict[str, Any], tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    async with opened(room.department, PHYSICIST, tmp_path, size) as pilot:
+    async with at_filing(room, tmp_path, size) as pilot:
         await shown(pilot, "≠ 1961-03-04")
         await shown(pilot, "Overdue 0")
         await pilot.pause(0.5)
