@@ -1,20 +1,21 @@
 """What arrived, where it is filed, and how it looks."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 
 from core import wire
 from core.api.caller import Caller, RowId
 from core.records import Records
 from core.vocabulary import BatchState
-from core.workflow import corrections, intake, unfiled, viewing
+from core.workflow import corrections, exporting, intake, measuring, unfiled, viewing
 from core.workflow.intake import Intake
 from core.workflow.viewing import LightBox
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
+PICTURE_FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}, "image/apng": {}}}}
 
 
 def router(records: Records, light_box: LightBox, brought: Intake) -> APIRouter:
@@ -83,17 +84,37 @@ def _viewing(routes: APIRouter, records: Records, light_box: LightBox) -> None:
         with records.reading() as work:
             return viewing.study_series(work, actor, study_uid)
 
-    @routes.get("/images/{sop_uid}/picture")
+    @routes.get("/images/{sop_uid}/picture", responses={200: {"model": wire.Picture}})
     def picture(sop_uid: str, actor: Caller, look: Annotated[wire.Look, Query()]) -> JSONResponse:
         with records.reading() as work:
             row = viewing.image(work, actor, sop_uid)
-        return JSONResponse(light_box.picture(row, look))
+            series = viewing.siblings(work, row) if look.scale == "series" else ()
+        return JSONResponse(light_box.picture(row, look, series))
 
-    @routes.get("/images/{sop_uid}/header")
-    def header(sop_uid: str, actor: Caller) -> list[dict[str, str]]:
+    @routes.get("/images/{sop_uid}/export", response_class=Response, responses=PICTURE_FILE)
+    def export(sop_uid: str, actor: Caller, asked: Annotated[wire.Export, Query()]) -> Response:
         with records.reading() as work:
             row = viewing.image(work, actor, sop_uid)
-        return viewing.header(light_box.file(row))
+            series = viewing.siblings(work, row) if asked.scale == "series" else ()
+        return Response(exporting.of_image(light_box, row, asked, series), media_type=f"image/{asked.format}")
+
+    @routes.post("/images/{sop_uid}/regions")
+    def region(sop_uid: str, form: wire.MeasureRegion, actor: Caller) -> wire.Measured:
+        with records.reading() as work:
+            row = viewing.image(work, actor, sop_uid)
+        return measuring.on_frame(light_box, row, form)
+
+    @routes.post("/images/{sop_uid}/curves")
+    def curves(sop_uid: str, form: wire.AskCurves, actor: Caller) -> wire.Curves:
+        with records.reading() as work:
+            row = viewing.image(work, actor, sop_uid)
+        return measuring.through_frames(light_box, row, form)
+
+    @routes.get("/images/{sop_uid}/header")
+    def header(sop_uid: str, actor: Caller, search: Annotated[str, Query(max_length=200)] = "") -> list[wire.HeaderRow]:
+        with records.reading() as work:
+            row = viewing.image(work, actor, sop_uid)
+        return viewing.header(light_box.file(row), search)
 
     @routes.get("/images/{sop_uid}/file", response_class=FileResponse)
     def file(sop_uid: str, actor: Caller, *, as_it_came: bool = False) -> FileResponse:

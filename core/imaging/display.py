@@ -21,7 +21,7 @@ from core.imaging.window import Automatic, Window, automatic
 
 Scaling = Literal["smooth", "nearest"]
 
-LARGEST_SIDE = 2000
+LARGEST_SIDE = 2048
 DEEPEST_ZOOM = 64.0
 COUNTED = {"NM", "PT"}
 """Modalities shown by what was counted; the others (CT, MR) by the window their file carries, if any."""
@@ -31,8 +31,8 @@ COUNTED = {"NM", "PT"}
 class PictureRequest:
     """What a terminal wants to see, in cells.
 
-    `frame` is the first frame shown, `shown` how many from there in a grid, each `step` farther. Without `window` the
-    frames shown choose it by `automatic`; a cine keeps the window of its first picture, or it would flicker. `lower`
+    `frame` is the first frame shown, `shown` how many from there in a grid. Without `window` the frames shown choose it
+    by `automatic`; a cine keeps the window of its first picture, or it would flicker. `lower`
     and `upper` move one end of whatever window that gives. `zoom` of 2 shows half the frame in each direction, around
     `centre` (fractions of height and width).
     """
@@ -41,7 +41,6 @@ class PictureRequest:
     columns: int
     frame: int = 0
     shown: int = 1
-    step: int = 1
     palette: str = "gray"
     window: Window | None = None
     lower: float | None = None
@@ -50,6 +49,8 @@ class PictureRequest:
     scaling: Scaling = "smooth"
     zoom: float = 1.0
     centre: tuple[float, float] = (0.5, 0.5)
+    finer: int = 1
+    """The frames have so many times the rows and columns of those they are to be laid upon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,9 @@ def render(frames: Frames, request: PictureRequest) -> Picture:
     Frame numbers count within `frames`, from 0. Raises ValueError for a size, palette or frame that is not there.
     """
     _checked(frames, request)
-    chosen = range(request.frame, len(frames.array), request.step)[: request.shown]
-    shown = frames.array[chosen.start : chosen.stop : chosen.step]
-    window = _window(frames, shown, request)
+    chosen = range(request.frame, min(request.frame + request.shown, len(frames.array)))
+    shown = frames.array[chosen.start : chosen.stop]
+    window = window_shown(frames, shown, request)
     minimum, maximum = _range(shown)
     height, width = 2 * request.rows, request.columns
     across, down = _arrangement(len(chosen), _aspect(frames), height, width)
@@ -200,7 +201,8 @@ def _checked(frames: Frames, request: PictureRequest) -> None:
         raise ValueError(detail)
 
 
-def _window(frames: Frames, shown: NDArray[np.generic], request: PictureRequest) -> Window:
+def window_shown(frames: Frames, shown: NDArray[np.generic], request: PictureRequest) -> Window:
+    """Return the window a request means for the frames shown."""
     if frames.colour:
         return Window(0.0, 255.0)
     if request.lower is not None and request.upper is not None:
@@ -240,7 +242,7 @@ def _tile(frames: Frames, index: int, place: tuple[int, int], cell: tuple[int, i
     height = max(1, min(cell[0], round(cell[1] / aspect)))
     width = max(1, min(cell[1], round(height * aspect)))
     total = 0.0 if frames.colour else float(np.nansum(frames.array[index], dtype=np.float64))
-    down, across = _part(frames.array.shape[1:3], request.zoom, request.centre)
+    down, across = _part(frames.array.shape[1:3], request)
     return Tile(
         frame=frames.indices[index],
         label=frames.labels[index],
@@ -254,7 +256,7 @@ def _tile(frames: Frames, index: int, place: tuple[int, int], cell: tuple[int, i
 
 
 def _drawn(frames: Frames, index: int, tile: Tile, window: Window, request: PictureRequest) -> NDArray[np.uint8]:
-    frame = frames.array[index][_part(frames.array.shape[1:3], request.zoom, request.centre)]
+    frame = frames.array[index][_part(frames.array.shape[1:3], request)]
     if frames.colour:
         channels = [resampled(frame[..., channel], tile.height, tile.width, request.scaling) for channel in range(3)]
         return indices_of(np.rint(np.stack(channels, axis=-1)).astype(np.uint8))
@@ -262,13 +264,14 @@ def _drawn(frames: Frames, index: int, tile: Tile, window: Window, request: Pict
     return 255 - levels if frames.inverted else levels
 
 
-def _part(size: tuple[int, ...], zoom: float, centre: tuple[float, float]) -> tuple[slice, slice]:
+def _part(size: tuple[int, ...], request: PictureRequest) -> tuple[slice, slice]:
     """Tell which rows and columns a zoom shows, kept inside the frame."""
     cut = []
-    for length, middle in zip(size, centre, strict=True):
-        extent = max(1, round(length / zoom))
+    for fine, middle in zip(size, request.centre, strict=True):
+        length = fine // request.finer
+        extent = max(1, round(length / request.zoom))
         start = min(max(round(middle * length - extent / 2), 0), length - extent)
-        cut.append(slice(start, start + extent))
+        cut.append(slice(start * request.finer, (start + extent) * request.finer))
     return cut[0], cut[1]
 
 

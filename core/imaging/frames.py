@@ -49,6 +49,16 @@ class Frames:
         return self.array.ndim == 4  # noqa: PLR2004 - (frame, row, column, 3)
 
 
+def picked(frames: Frames, numbers: range) -> Frames:
+    """Return some of the frames held, as a view: `numbers` count within those, from 0."""
+    return replace(
+        frames,
+        array=frames.array[numbers.start : numbers.stop : numbers.step],
+        labels=tuple(frames.labels[number] for number in numbers),
+        indices=tuple(frames.indices[number] for number in numbers),
+    )
+
+
 def stacked(parts: list[Frames]) -> Frames:
     """Make one stack of single-slice images (PET, CT) in the order given; they must agree in size and kind."""
     if not parts:

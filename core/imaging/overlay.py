@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pywt
 from numpy.typing import NDArray
 
 from core.imaging.display import Picture
@@ -17,6 +18,7 @@ from core.imaging.palettes import FIXED_COLOURS
 from core.imaging.window import Window
 
 _LEVELS = 256
+_WAVELET = "db2"
 _MOSTLY = 0.35
 """With less than this share of one picture, the other gets more of the levels."""
 
@@ -48,16 +50,18 @@ def checkered(below: Picture, above: Picture, squares: int = 8) -> Picture:
 
 
 def fused_levels(
-    below: NDArray[np.float32],
-    above: NDArray[np.float32],
-    windows: tuple[Window, Window],
-    rule: FusionRule | None = None,
+    below: NDArray[np.float32], above: NDArray[np.float32], windows: tuple[Window, Window], share: float = 0.5
 ) -> NDArray[np.float32]:
-    """Fuse (frame, row, column) planes frame by frame, each as bright as its window makes it: 0 to 1."""
+    """Fuse (frame, row, column) planes by wavelets, each as bright as its window makes it: 0 to 1.
+
+    Edges are those of either, whichever are stronger; `share` is that of the upper one in what is left.
+    """
     one, other = (
         window.levels(values).astype(np.float32) / (_LEVELS - 1)
         for values, window in zip((below, above), windows, strict=True)
     )
+    deepest = min(pywt.dwt_max_level(size, _WAVELET) for size in one.shape[1:])
+    rule = FusionRule(_WAVELET, levels=max(1, min(3, deepest)), weight=1 - share)
     return np.clip(fused(one, other, rule, axes=(1, 2)), 0, 1)
 
 

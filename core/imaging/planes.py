@@ -162,8 +162,8 @@ class Projector:
     kept: dict[float, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, volume: Volume) -> Projector:
-        """Prepare one moment of a volume."""
+    def of(cls, volume: Volume, width_mm: float | None = None) -> Projector:
+        """Prepare one moment of a volume; `width_mm` is that of the pictures, as wide as is needed where it is none."""
         standing = cut(volume, "axial")
         straight = _turned(volume.array, standing.axes) if standing.axes else _whole(volume, standing)
         thinned, by = _thinned(straight)
@@ -174,7 +174,7 @@ class Projector:
         least = float(np.nanmin(array)) if array.size else 0.0
         array = np.nan_to_num(array, nan=least)
         step, row, column = (float(value) for value in spacing)
-        return cls(array, (row, column, step), centre, _width(array, (row, column)), least)
+        return cls(array, (row, column, step), centre, width_mm or _width(array, (row, column)), least)
 
     @property
     def pixel_mm(self) -> float:

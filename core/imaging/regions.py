@@ -1,7 +1,7 @@
 """Regions drawn on a frame or a plane, and what they hold.
 
-Pixel (0, 0) reaches from (0.0, 0.0) to (1.0, 1.0); a pixel belongs to a region when its middle does. Values are those of
-the image, never of the picture shown.
+Pixel (0, 0) reaches from (0.0, 0.0) to (1.0, 1.0); a pixel belongs to a region when its middle does. Values are those
+of the image, never of the picture shown.
 """
 
 from __future__ import annotations

@@ -305,4 +305,5 @@ class HeaderRow(Shape):
     tag: str
     vr: str
     keyword: str
+    name: str
     value: str

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import DataElement, Dataset
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
 from sqlmodel import col, select
@@ -25,17 +27,20 @@ from core.archive import conversions
 from core.dicom.charset import Charset, decode_name, decode_text
 from core.dicom.objects import identity_of, read_header
 from core.dicom.pixels import frames_of
-from core.errors import Invalid, NotFound
-from core.imaging.display import PictureRequest, render, travelling
-from core.imaging.frames import Frames
-from core.imaging.window import Window
+from core.errors import Invalid, NotFound, Refused
+from core.imaging.display import PictureRequest, chosen_window, render, travelling
+from core.imaging.frames import Frames, picked
+from core.imaging.window import Automatic, Window
 from core.model import Batch, Conversion, Exam, Image, Series, Step, Study
 from core.records import Work
 from core.vocabulary import BatchState, Operation
 from core.workflow import integrity
+from core.workflow.units import suv_of
 
 _HELD_BYTES = 256 << 20
 _WHOLE_BYTES = 64 << 20  # a larger file is decoded frame by frame
+_TELLING_FRAMES = 64  # of a large object decide on the window of its series
+_TELLING_VALUES = 50_000  # of each object in it
 _LONGEST_VALUE = 256
 _MOST_ROWS = 5000
 _NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "UV", "SV"})
@@ -57,7 +62,7 @@ def study_series(work: Work, actor: Actor, study_uid: str) -> list[wire.Series]:
     batches = work.session.exec(
         select(Batch).where(Batch.site == actor.site, Batch.study_uid == study_uid, Batch.received > 0)
     ).all()
-    own = all(_is_own(work, actor, batch) for batch in batches)
+    own = all(is_own(work, actor, batch) for batch in batches)
     access.require(actor, Operation.VIEW_IMAGES, own=bool(batches) and own)
     if not batches:
         raise NotFound(f"no study {study_uid} has arrived")
@@ -68,13 +73,23 @@ def image(work: Work, actor: Actor, sop_uid: str, *, as_it_came: bool = False) -
     """Return a stored object's row for somebody who may look at it; of a mended object, that of its standard copy."""
     row = work.session.exec(select(Image).where(Image.site == actor.site, Image.sop_uid == sop_uid)).first()
     batch = work.session.get(Batch, row.batch_id) if row else None
-    access.require(actor, Operation.VIEW_IMAGES, own=batch is not None and _is_own(work, actor, batch))
+    access.require(actor, Operation.VIEW_IMAGES, own=batch is not None and is_own(work, actor, batch))
     if row is None:
         raise NotFound(f"no object {sop_uid} is in the archive")
     return row if as_it_came else conversions.outgoing(work, [row])[0]
 
 
-def _is_own(work: Work, actor: Actor, batch: Batch) -> bool:
+def siblings(work: Work, row: Image) -> list[Image]:
+    """Return the single-frame objects of an object's series, with it; the object alone where it has many frames."""
+    if row.frames != 1:
+        return [row]
+    alike = (Image.series_id == row.series_id, Image.batch_id == row.batch_id, Image.sop_class == row.sop_class)
+    found = work.session.exec(select(Image).where(*alike, Image.frames == 1)).all()
+    return conversions.outgoing(work, sorted(found, key=lambda one: one.sop_uid))
+
+
+def is_own(work: Work, actor: Actor, batch: Batch) -> bool:
+    """Whether a batch is filed to an exam of the actor's own."""
     exam = work.session.get(Exam, batch.exam_id or 0)
     return exam is not None and exam.assigned_to == actor.name
 
@@ -139,14 +154,16 @@ class LightBox:
         self._locate = locate
         self._limit = held_bytes
         self._held: OrderedDict[tuple[str, tuple[int, ...]], Frames] = OrderedDict()
+        self._factors: dict[tuple[str, str], tuple[str, float | None, str]] = {}
+        self._windows: dict[tuple[str, ...], Window] = {}
         self._lock = threading.Lock()
 
     def file(self, row: Image) -> Path:
         """Return where the object can be read."""
         return self._locate(row)
 
-    def picture(self, row: Image, look: wire.Look) -> dict[str, object]:
-        """Draw an object, in the shape that travels (`core.imaging.display.travelling`).
+    def picture(self, row: Image, look: wire.Look, series: Sequence[Image] = ()) -> dict[str, object]:
+        """Draw an object, in the shape that travels (`wire.Picture`); `series` scales it where the look says so.
 
         Raises
         ------
@@ -155,18 +172,66 @@ class LightBox:
         Invalid
             There is no such frame, colour map, size or zoom.
         """
-        frames, first = self._frames(row, look)
+        frames, request = self.drawable(row, look, series)
         try:
-            return travelling(render(_turned(frames, look), _request(frames, look, first)))
+            return travelling(render(frames, request))
         except ValueError as error:
             raise Invalid(str(error)) from error
 
-    def _frames(self, row: Image, look: wire.Look) -> tuple[Frames, int]:
-        """Return decoded frames with those wanted in them, and where the first of these stands."""
-        if row.size <= _WHOLE_BYTES:
-            return self._decoded(row, ()), look.frame
-        last = min(look.frame + look.grid, max(row.frames, look.frame + 1))
-        return self._decoded(row, tuple(range(look.frame, last))), 0
+    def drawable(self, row: Image, look: wire.Look, series: Sequence[Image] = ()) -> tuple[Frames, PictureRequest]:
+        """Return the frames a look asks for, in its unit, and how they are to be drawn."""
+        frames = self.frames(row, range(look.frame, look.frame + look.grid * look.step, look.step), look.unit)
+        window = self._series_window(series or (row,), frames, look) if look.scale == "series" else None
+        return _turned(frames, look), _request(frames, look, window)
+
+    def frames(self, row: Image, wanted: range | None = None, unit: str = "own") -> Frames:
+        """Return decoded frames, in a unit: those of the `wanted` that there are, or all.
+
+        Of a large object only these are decoded.
+        """
+        if wanted is None:
+            return self._in_unit(row, self._decoded(row, ()), unit)
+        if row.size > _WHOLE_BYTES:
+            there = tuple(number for number in wanted if number < max(row.frames, wanted.start + 1))
+            return self._in_unit(row, self._decoded(row, there), unit)
+        held = self._decoded(row, ())
+        chosen = range(len(held.array))[wanted.start : wanted.stop : wanted.step]
+        if not chosen:
+            raise Invalid(f"there is no frame {wanted.start}; the image has {held.total}, counted from 0")
+        return self._in_unit(row, picked(held, chosen), unit)
+
+    def _in_unit(self, row: Image, frames: Frames, unit: str) -> Frames:
+        if frames.colour or unit == "own" or (unit == "best" and frames.modality != "PT"):
+            return frames
+        name, factor, reason = self._suv(row, "suvbw" if unit == "best" else unit)
+        if reason and unit != "best":
+            raise Refused(reason)
+        if factor is None:
+            return frames
+        return replace(frames, array=frames.array * np.float32(factor), unit=name, window=None)
+
+    def _suv(self, row: Image, unit: str) -> tuple[str, float | None, str]:
+        key = (row.sha256, unit)
+        if key not in self._factors:
+            self._factors[key] = suv_of(read_header(self._locate(row)), unit)
+        return self._factors[key]
+
+    def _series_window(self, rows: Sequence[Image], frames: Frames, look: wire.Look) -> Window:
+        """Return the window that suits all frames of these objects together, by a part of their values."""
+        how: Automatic = "robust" if look.auto == "own" else look.auto
+        key = (*(row.sha256 for row in rows), how, look.unit)
+        if key not in self._windows:
+            values = np.concatenate([self._some_values(row, look.unit) for row in rows])
+            self._windows[key] = chosen_window(frames, values, how)
+        return self._windows[key]
+
+    def _some_values(self, row: Image, unit: str) -> NDArray[np.float32]:
+        apart = max(1, row.frames // _TELLING_FRAMES)
+        if row.frames == 1:
+            array = self._in_unit(row, frames_of(self._locate(row)), unit).array
+        else:
+            array = self.frames(row, range(0, row.frames, apart), unit).array
+        return np.asarray(array, np.float32).reshape(-1)[:: 1 + array.size // _TELLING_VALUES]
 
     def _decoded(self, row: Image, wanted: tuple[int, ...]) -> Frames:
         key = (row.sha256, wanted)
@@ -186,29 +251,44 @@ def _turned(frames: Frames, look: wire.Look) -> Frames:
     return replace(frames, inverted=not frames.inverted) if look.invert else frames
 
 
-def _request(frames: Frames, look: wire.Look, first: int) -> PictureRequest:
-    window = frames.window if look.auto == "own" and frames.modality != "NM" else None
-    if look.lower is not None and look.upper is not None:
-        window = Window(look.lower, look.upper)
+def _request(frames: Frames, look: wire.Look, window: Window | None) -> PictureRequest:
+    if window is None and look.auto == "own" and frames.modality != "NM":
+        window = frames.window
     return PictureRequest(
-        rows=look.rows, columns=look.columns, frame=first, shown=look.grid, palette=look.map, window=window,
-        automatic="robust" if look.auto == "own" else look.auto, scaling="smooth" if look.smooth else "nearest",
-        zoom=look.zoom, centre=(look.centre_row, look.centre_column),
+        rows=look.rows, columns=look.columns, shown=look.grid, palette=look.map, window=window, lower=look.lower,
+        upper=look.upper, automatic="robust" if look.auto == "own" else look.auto,
+        scaling="smooth" if look.smooth else "nearest", zoom=look.zoom, centre=(look.centre_row, look.centre_column),
     )  # fmt: skip
 
 
 # -- headers ---------------------------------------------------------------------------------------------------------
 
 
-def header(path: Path) -> list[dict[str, str]]:
-    """Return an object's elements as people read them, items of sequences marked by `>`; pixels are left out."""
+def header(path: Path, search: str = "") -> list[wire.HeaderRow]:
+    """Return an object's elements as people read them, items of sequences marked by `>`; pixels are left out.
+
+    `search` keeps those whose tag, name or value holds all of its words, and the sequences they stand in.
+    """
     dataset = read_header(path)
+    words = search.casefold().split()
     rows: list[dict[str, str]] = []
+    above: list[dict[str, str]] = []
     for row in _elements(dataset, identity_of(dataset).charset, ""):
-        rows.append(row)
-        if len(rows) == _MOST_ROWS:
+        depth = row["tag"].count(">")
+        above = above[:depth]
+        if not words or _holds(row, words):
+            rows += [one for one in above if words and not any(one is kept for kept in rows)]
+            rows.append(row)
+        if row["vr"] == "SQ":
+            above.append(row)
+        if len(rows) >= _MOST_ROWS:
             break
-    return rows
+    return [wire.HeaderRow(**row) for row in rows]
+
+
+def _holds(row: Mapping[str, str], words: Sequence[str]) -> bool:
+    said = " ".join((row["tag"].strip(">"), row["keyword"], row["name"], row["value"])).casefold()
+    return all(word in said or word in said.replace(",", "") for word in words)
 
 
 def _elements(dataset: Dataset, charset: Charset, depth: str) -> Iterator[dict[str, str]]:
@@ -217,7 +297,9 @@ def _elements(dataset: Dataset, charset: Charset, depth: str) -> Iterator[dict[s
         if element is None:
             continue
         vr = str(element.VR or _usual_vr(tag))
-        said = {"tag": f"{depth}({tag.group:04X},{tag.element:04X})", "vr": vr, "keyword": keyword_for_tag(tag)}
+        keyword = keyword_for_tag(tag)
+        name = dictionary_description(tag) if keyword else ""
+        said = {"tag": f"{depth}({tag.group:04X},{tag.element:04X})", "vr": vr, "keyword": keyword, "name": name}
         if vr == "SQ":
             items = _items(dataset, tag)
             yield {**said, "value": f"{len(items)} item" + "s" * (len(items) != 1)}

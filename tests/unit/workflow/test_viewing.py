@@ -134,10 +134,10 @@ def test_a_file_that_has_gone_is_ours_to_answer_for(room: Room) -> None:
 
 def test_the_header_is_read_in_the_object_s_own_words(room: Room) -> None:
     rows = viewing.header(room.box.file(room.row()))
-    said = {row["keyword"]: row["value"] for row in rows}
+    said = {row.keyword: row.value for row in rows}
     assert said["PatientName"] == "Zhang^Wei=张^伟"
     assert said["NumberOfFrames"] == str(len(room.acquisition.frames))
-    assert any(row["tag"].startswith(">(") for row in rows)
+    assert any(row.tag.startswith(">(") for row in rows)
     assert "PixelData" not in said
 
 
