@@ -17,17 +17,30 @@ from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
-from sqlalchemy import Connection, String, and_, cast, exists, func, literal_column, or_, select, text, union_all
+from sqlalchemy import (
+    Connection,
+    String,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy import column as column_clause
 from sqlalchemy import table as table_clause
 from sqlalchemy.orm import aliased
-from sqlmodel import col
+from sqlmodel import AutoString, col
 
 from core.dicom import matching
 from core.dicom.information_models import LEVELS, Matching, Model
 from core.dicom.matching import Wish
 from core.model import Image, SentPatient, Series, Study
-from core.records import Work
+from core.records import Prepared, Work
 
 Row = Sequence[Any]
 Column = Any  # an attribute of SQLModel's tables, or an expression of SQLAlchemy: their types differ without end
@@ -99,6 +112,15 @@ _INDEXED = frozenset(
 )
 _NOT_AS_WRITTEN = frozenset(map(_tag, ("ReferringPhysicianName", "ImageType", "NumberOfFrames")))
 """Matched by folded letters, one by one of several, or where 0 is none: `matching` looks at them alone."""
+_ANY_NAMED = tuple(
+    Prepared(
+        select(literal_column("1")).select_from(SentPatient.__table__).where(  # type: ignore[attr-defined]
+            SentPatient.site == bindparam("site"), group >= bindparam("first"), group < bindparam("last")
+        ).limit(1)
+    )
+    for group in (col(SentPatient.ideographic), col(SentPatient.phonetic))
+)  # fmt: skip
+"""Whether any name has something in its second and third group, from here to there."""
 _OF_TRIGRAMS: dict[Column, str] = {
     SentPatient.alphabetic: "alphabetic", SentPatient.ideographic: "ideographic", SentPatient.phonetic: "phonetic",
     SentPatient.patient_number: "patient_number", Study.description: "description", Study.accession: "accession",
@@ -191,7 +213,10 @@ class _Query:
         self._layout = _layout(self._depth, tags)
         places = {tag: at for at, tag in enumerate(tags)}
         self._wishes = [wish for wish in matching.wishes(keys, model) if wish.tag in places]
-        tests = [(places[wish.tag], wish.test()) for wish in self._wishes]
+        conditions = _Conditions(self._connection, site, self._depth)
+        clauses, few = conditions.of(self._wishes)
+        self._statement: Clause = (self._layout.few if few else self._layout.many).where(*clauses)
+        tests = [(places[wish.tag], wish.test()) for wish in self._wishes if wish.tag not in conditions.decided]
         self._tests = [(at, test) for at, test in tests if at < self._layout.width]
         self._late_tests = [(at, test) for at, test in tests if at >= self._layout.width]
 
@@ -213,7 +238,7 @@ class _Query:
 
     def _read(self) -> Iterator[Sequence[Row]]:
         """Yield rows in order, few at first so that the first answer goes out at once."""
-        result = self._connection.execute(self._statement(), execution_options={"stream_results": True})
+        result = self._connection.execute(self._statement, execution_options={"stream_results": True})
         try:
             rows = result.fetchmany(_FIRST)
             while rows:
@@ -221,10 +246,6 @@ class _Query:
                 rows = result.fetchmany(_AT_ONCE)
         finally:
             result.close()
-
-    def _statement(self) -> Clause:
-        conditions, few = _Conditions(self._connection, self._site, self._depth).of(self._wishes)
-        return (self._layout.few if few else self._layout.many).where(*conditions)
 
     # -- what the rows below say -------------------------------------------------------------------------------------
 
@@ -289,7 +310,8 @@ def _joined(top: int, depth: int) -> Clause:
 
 
 def _as_text(column: Column) -> Clause:
-    return column if isinstance(column.type, String) else func.coalesce(cast(column, String), "")
+    always = isinstance(column.type, String | AutoString) and not column.expression.nullable
+    return column if always else func.coalesce(cast(column, String), "")
 
 
 def _order(depth: int, *, few: bool) -> Iterator[Column]:
@@ -320,12 +342,14 @@ def _least_available(tiers: Collection[str]) -> str:
 class _Condition:
     """What each answer fulfils, though not only answers may.
 
-    `few` when an index finds the rows that do, `by_id` when the rows are named by their ids.
+    `few` when an index finds the rows that do, `by_id` when the rows are named by their ids, `exact` when only answers
+    do and nothing is left to look at.
     """
 
     clause: Clause
     few: bool = False
     by_id: bool = False
+    exact: bool = False
 
 
 class _Conditions:
@@ -334,10 +358,12 @@ class _Conditions:
     def __init__(self, connection: Connection, site: str, depth: int) -> None:
         self._connection, self._site, self._depth = connection, site, depth
         self._sqlite = connection.dialect.name == "sqlite"
+        self.decided: set[int] = set()  # the attributes that the clauses decide alone
 
     def of(self, wishes: Iterable[Wish]) -> tuple[list[Clause], bool]:
         """Return the clauses, and whether few rows are expected to fulfil them."""
         found = {wish.tag: condition for wish in wishes if (condition := self._condition(wish)) is not None}
+        self.decided = {tag for tag, condition in found.items() if condition.exact}
         few = {tag for tag, condition in found.items() if condition.few}
         start = SentPatient if self._depth == _PATIENT or few & _COLUMNS[_PATIENT].keys() else Study
         by_id = any(condition.by_id for condition in found.values())
@@ -363,7 +389,9 @@ class _Conditions:
             return _Condition(column.in_([int(one) for one in wish.asked if re.fullmatch(r"-?[0-9]{1,9}", one)]))
         if wish.matching is Matching.WILDCARD and any(map(_WILD.search, wish.asked)):
             return self._like(column, wish.asked, indexed=indexed)
-        return _Condition(column.in_(wish.asked), indexed) if len(wish.asked) <= _MOST_VALUES else None
+        if len(wish.asked) > _MOST_VALUES:
+            return None
+        return _Condition(column.in_(wish.asked), indexed, exact=wish.matching is not Matching.RANGE)
 
     def _in_study(self, wish: Wish) -> _Condition | None:
         """Ask for a study that has it, under whichever identity: what is derived counts them all."""
@@ -386,14 +414,35 @@ class _Conditions:
         groups = [SentPatient.alphabetic, SentPatient.ideographic, SentPatient.phonetic]
         if any("=" in key for key in keys):
             keys, groups = [key.split("=")[0] + "*" for key in keys], groups[:1]
-        found = [self._like(group, keys, indexed=True) for group in groups]
-        if any(one is None for one in found):
-            return None
+        if (anywhere := self._in_any(groups, keys)) is not None:
+            return anywhere
+        found = [self._like(group, keys, indexed=True) for group in self._with_any(groups, keys)]
         several = [one for one in found if one is not None]
+        if len(several) < len(found):
+            return None
+        if len(several) == 1:
+            return several[0]
         if not all(one.few for one in several):
             return _Condition(or_(*(one.clause for one in several)))
         ids = (self._ids(one, group) for one, group in zip(several, groups, strict=True))
         return _Condition(col(SentPatient.id).in_(union_all(*ids)), few=True, by_id=True)
+
+    def _in_any(self, groups: Sequence[Column], keys: Sequence[str]) -> _Condition | None:
+        """Ask the trigrams of all groups at once for parts of names, where every key is long enough for them."""
+        parts = [max(_WILD.split(key), key=len) for key in keys]
+        begin = any(_WILD.split(key)[0] for key in keys)
+        if begin or min(map(len, parts)) < _TRIGRAM or not self._has_trigrams(groups[0]):
+            return None
+        return _Condition(or_(*(_in_trigrams(groups, part) for part in parts)), few=True, by_id=True)
+
+    def _with_any(self, groups: Sequence[Column], keys: Sequence[str]) -> Sequence[Column]:
+        """Leave the ideographic and the phonetic group out where no name has there what a key begins with."""
+        firsts = [_WILD.split(key)[0] for key in keys]
+        if not self._sqlite or not all(firsts):
+            return groups
+        rows = [{"site": self._site, "first": first, "last": first + _LAST_SIGN} for first in firsts]
+        others = [any(probe.run(self._connection, row).fetchone() for row in rows) for probe in _ANY_NAMED]
+        return groups if any(others) else groups[:1]
 
     def _ids(self, condition: _Condition, group: Column) -> Clause:
         """Select the patients of this site, or of any where their ids are named."""
@@ -406,20 +455,20 @@ class _Conditions:
         if len(several) < len(found):
             return None
         few, by_id = all(one.few for one in several), all(one.by_id for one in several)
-        return _Condition(or_(*(one.clause for one in several)), few, by_id)
+        return _Condition(or_(*(one.clause for one in several)), few, by_id, all(one.exact for one in several))
 
     def _one_like(self, column: Column, pattern: str, *, indexed: bool) -> _Condition | None:
         """Ask for what a pattern begins with and for its longest other part: linear, whatever a peer thinks of."""
         first, *others = _WILD.split(pattern)
         if not others:
-            return _Condition(column == pattern, indexed)
+            return _Condition(column == pattern, indexed, exact=True)
         longest = max(others, key=len)
         if first:
             clauses = [self._begins(column, first)]
             clauses += [self._holds(column, longest)] if longest else []
-            return _Condition(and_(*clauses), indexed)
+            return _Condition(and_(*clauses), indexed, exact=pattern == first + "*" and first == first.strip())
         if len(longest) >= _TRIGRAM and column in _OF_TRIGRAMS and self._has_trigrams(column):
-            return _Condition(_in_trigrams(column, longest), few=True, by_id=True)
+            return _Condition(_in_trigrams([column], longest), few=True, by_id=True)
         return _Condition(self._holds(column, longest), few=not longest.isascii()) if longest else None
 
     def _begins(self, column: Column, text: str) -> Clause:
@@ -438,12 +487,14 @@ class _Conditions:
         return self._connection.execute(there, {"name": f"{column.class_.__tablename__}_trigram"}).first() is not None
 
 
-def _in_trigrams(column: Column, part: str) -> Clause:
-    table = column.class_.__tablename__
-    phrase = part.replace('"', '""')
-    trigrams = table_clause(f"{table}_trigram", column_clause("rowid"))
-    wanted = literal_column(f"{table}_trigram").op("MATCH")(f'{_OF_TRIGRAMS[column]} : "{phrase}"')
-    return column.class_.id.in_(select(trigrams.c.rowid).where(wanted))
+def _in_trigrams(columns: Sequence[Column], part: str) -> Clause:
+    """Name the rows of which one of some columns of the same table holds a part."""
+    owner = columns[0].class_
+    table = f"{owner.__tablename__}_trigram"
+    phrase, names = part.replace('"', '""'), " ".join(_OF_TRIGRAMS[column] for column in columns)
+    trigrams = table_clause(table, column_clause("rowid"))
+    wanted = literal_column(table).op("MATCH")(f'{{{names}}} : "{phrase}"')
+    return owner.id.in_(select(trigrams.c.rowid).where(wanted))
 
 
 def _dates(column: Column, wish: Wish) -> _Condition | None:

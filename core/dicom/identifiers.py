@@ -21,6 +21,7 @@ from core.dicom.matching import QUERY_RETRIEVE_LEVEL, SPECIFIC_CHARACTER_SET, TE
 
 RETRIEVE_AE_TITLE = 0x00080054
 TIMEZONE_OFFSET = 0x00080201
+_BYTES = "latin-1"  # a sign for every byte
 _PADDED_WITH_NUL = frozenset({"UI", "UN", "OB"})  # PS3.5 6.2
 _LONG_FORM = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 
@@ -72,6 +73,18 @@ class _Heads(dict[int, bytes]):
         return head
 
 
+class _TextHeads(dict[int, str]):
+    """The same, as text whose signs are bytes."""
+
+    def __init__(self, heads: _Heads) -> None:
+        super().__init__()
+        self._heads = heads
+
+    def __missing__(self, length: int) -> str:
+        head = self[length] = self._heads[length].decode(_BYTES)
+        return head
+
+
 @dataclass(frozen=True, slots=True)
 class _Slot:
     """Where a row's value goes: its place in the row, and what stands before it."""
@@ -104,20 +117,33 @@ class IdentifierWriter:
             else:
                 constant += self._form.element(tag, vr, said.get(tag, "").encode("ascii", "replace"))
         self._after = constant
+        self._plain_text, self._after_text = self._plain.decode(_BYTES), constant.decode(_BYTES)
+        self._plainly = [(slot.at, slot.padding.decode(_BYTES), _TextHeads(slot.heads)) for slot in self._slots]
 
     def write(self, values: Sequence[str]) -> bytes:
         """Return one answer, encoded."""
-        plain = "".join(values).isascii()
-        if not plain and self._codec is None:
+        if "".join(values).isascii():
+            return self._in_ascii(values)
+        if self._codec is None:
             return self._in_letters(values)
-        parts, codec = [self._plain if plain else self._lettered], self._codec or "ascii"
+        parts = [self._lettered]
         for slot in self._slots:
-            data = values[slot.at].encode(codec if slot.letters else "ascii", "ignore")
-            if len(data) & 1:
-                data += slot.padding
+            data = _even(values[slot.at].encode(self._codec if slot.letters else "ascii", "ignore"), slot.padding)
             parts += (slot.heads[len(data)], data)
-        parts.append(self._after)
-        return b"".join(parts)
+        return b"".join((*parts, self._after))
+
+    def _in_ascii(self, values: Sequence[str]) -> bytes:
+        """Write what most answers are, as text whose signs are bytes: encoded once, not value by value."""
+        parts = [self._plain_text]
+        for at, padding, heads in self._plainly:
+            value = values[at]
+            length = len(value)
+            if length & 1:
+                parts += (heads[length + 1], value, padding)
+            else:
+                parts += (heads[length], value)
+        parts.append(self._after_text)
+        return "".join(parts).encode(_BYTES)
 
     def _in_letters(self, values: Sequence[str]) -> bytes:
         texts = [values[slot.at] for slot in self._slots if slot.letters]
