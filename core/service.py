@@ -29,6 +29,7 @@ from core.api import desk as front_desk
 from core.api import printing as films
 from core.api import processing as processings
 from core.api import service as service_page
+from core.api import volumes
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
 from core.archive.stores import ARCHIVE, COPIES, LocalStore
@@ -59,6 +60,7 @@ from core.workflow.retrieval import Finder
 from core.workflow.staffing import SignIns
 from core.workflow.tiering import Tiering
 from core.workflow.viewing import LightBox
+from core.workflow.volumes import VolumeBox
 
 log = logging.getLogger(__name__)
 
@@ -230,6 +232,7 @@ class Service:
             exams.router(self.records),
             front_desk.router(self.records),
             images.router(self.records, LightBox(self.keeper.local), self.intake),
+            volumes.router(self.records, VolumeBox(self.keeper.local)),
             jobs.router(self.records),
             processings.router(self.records, self.reception, self.shelf),
             films.router(self.records, self._briefly),
