@@ -21,7 +21,7 @@ from console.widgets.cells import TONES, Cell, Column
 from console.widgets.halves import Halves
 from console.widgets.lines import tone_colour
 from console.widgets.paged_list import Item, PagedList
-from console.widgets.processing import STOPPED, TO_ACCEPT, UNDER_WAY, about, processing_row, who
+from console.widgets.processing import STOPPED, TO_ACCEPT, UNDER_WAY, about, processing_row
 from console.widgets.views import View, Views
 from console.words import _
 from core.vocabulary import PROCESSING_DECIDED, ProcessingState
@@ -208,7 +208,4 @@ class Preprocessing(Processed):
 
     def _process(self, accession: str | None) -> None:
         if accession:
-            self.ask(partial(self.desk.client.get, f"exams/{accession}"), self._offer)
-
-    def _offer(self, exam: Item) -> None:
-        self.offer_recipes(exam["accession"], f"{who(exam)}  {exam['accession']}")
+            self.ask(partial(self.desk.client.get, f"exams/{accession}"), self.offer_recipes)

@@ -17,6 +17,8 @@ from console.widgets.processing import UNDER_WAY, who
 from console.words import _
 from core.vocabulary import PROCESSING_DECIDED, ProcessingState
 
+_EARLIER = 6  # exams of the patient whose series are offered too
+
 
 class Processed(Page):
     """A page on which a processing is chosen and something decided about it."""
@@ -52,15 +54,12 @@ class Processed(Page):
         one = self.chosen_processing()
         recipe = self.recipes.get(one["recipe"]) if one else None
         if one and recipe:
-            whose = f"{who(one)}  {one['patient_number']}  {one['accession']}"
-            form = f"processing-{one['id']}"
-            page = ParametersPage(
-                self.desk, recipe, one["parameters"], partial(self._post_repeat, one), whose=whose, form=form
-            )
+            form, send = f"processing-{one['id']}", partial(self._post_repeat, one)
+            page = ParametersPage(self.desk, recipe, one["parameters"], send, whose=_whose(one), form=form)
             self.app.push_screen(page, self._repeated)
 
-    def _post_repeat(self, one: Item, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        return self.desk.client.post(f"processing/{one['id']}/repeat", {"parameters": dict(parameters)})
+    def _post_repeat(self, one: Item, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        return self.desk.client.post(f"processing/{one['id']}/repeat", dict(body))
 
     def action_again(self) -> None:
         """Process again with the same parameters."""
@@ -69,7 +68,7 @@ class Processed(Page):
 
     def repeat(self, one: Item, parameters: Mapping[str, Any]) -> None:
         """Process again with these parameters."""
-        self.ask(partial(self._post_repeat, one, parameters), self._repeated)
+        self.ask(partial(self._post_repeat, one, {"parameters": dict(parameters)}), self._repeated)
 
     def _repeated(self, made: Item | None) -> None:
         if made:
@@ -78,23 +77,35 @@ class Processed(Page):
 
     # -- another processing of the exam ------------------------------------------------------------------------------
 
-    def offer_recipes(self, accession: str, whose: str) -> None:
+    def offer_recipes(self, exam: Item) -> None:
         """Choose how the images of an exam are processed."""
-        options = [(name, _(one["title"]), name) for name, one in self.recipes.items()]
-        title = _("How are the images processed?  {whose}").format(whose=whose)
-        self.app.push_screen(Choose(title, options), partial(self._ask_parameters, accession, whose))
+        options = [(key, _(one["title"]), _(one["takes"])) for key, one in self.recipes.items()]
+        title = _("How are the images processed?  {whose}").format(whose=_whose(exam))
+        self.app.push_screen(Choose(title, options), partial(self._ask_images, exam))
 
-    def _ask_parameters(self, accession: str, whose: str, name: str | None) -> None:
-        if name:
-            send = partial(self._post_new, accession, name)
-            page = ParametersPage(
-                self.desk, self.recipes[name], {}, send, whose=whose, form=f"processing-{accession}-{name}"
-            )
-            self.app.push_screen(page, self._begun)
+    def _ask_images(self, exam: Item, recipe: str | None) -> None:
+        if recipe:
+            self.ask(partial(self._read_images, exam), partial(self._ask_parameters, exam, recipe), only_last="images")
 
-    def _post_new(self, accession: str, recipe: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        body = {"recipe": recipe, "parameters": dict(parameters)}
-        return self.desk.client.post(f"exams/{accession}/processing", body)
+    def _read_images(self, exam: Item) -> list[tuple[str, str]]:
+        """Return the series of the exam, then those of the patient's other exams: other dates, other modalities."""
+        client = self.desk.client
+        others = client.get(f"patients/{exam['patient_number']}")["exams"]
+        others = [one for one in others if one != exam["accession"]][:_EARLIER]
+        return [
+            (str(one["uid"]), _series_words(accession, one))
+            for accession in (exam["accession"], *others)
+            for one in client.get(f"exams/{accession}/series")
+        ]
+
+    def _ask_parameters(self, exam: Item, recipe: str, images: list[tuple[str, str]]) -> None:
+        send = partial(self._post_new, exam["accession"], recipe)
+        form = f"processing-{exam['accession']}-{recipe}"
+        page = ParametersPage(self.desk, self.recipes[recipe], {}, send, whose=_whose(exam), form=form, images=images)
+        self.app.push_screen(page, self._begun)
+
+    def _post_new(self, accession: str, recipe: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        return self.desk.client.post(f"exams/{accession}/processing", {"recipe": recipe, **body})
 
     def _begun(self, made: Item | None) -> None:
         if made:
@@ -114,7 +125,12 @@ class Processed(Page):
             self._accept(one)
 
     def _accept(self, one: Item) -> None:
-        self._do(one, "accept", _("Accepted: filed beside the images of {accession}."), _("Filing takes it away."))
+        self._do(
+            one,
+            "accept",
+            _("Accepted: filed beside the images of {accession}."),
+            _("On the filing page it can be taken away again."),
+        )
 
     def action_discard(self) -> None:
         """Discard the result; the images themselves stay."""
@@ -160,6 +176,18 @@ class Processed(Page):
         """The accession number."""
         one = self.chosen_processing()
         return str(one["accession"]) if one else ""
+
+
+def _whose(one: Item) -> str:
+    return f"{who(one)}  {one['patient_number']}  {one['accession']}"
+
+
+def _series_words(accession: str, series: Item) -> str:
+    """Return what a series is called among others: its exam, its date, its modality and name."""
+    day = str(series["date"])[:8]
+    count = sum(one["frames"] or 0 for one in series["instances"])
+    words = (accession, day, series["modality"], series["description"] or series["step"], f"({count})")
+    return "  ".join(filter(None, words))
 
 
 def put(widget: Static, said: dict[str, Any], content: Any) -> None:  # noqa: ANN401 - text or rich text

@@ -6,7 +6,7 @@ The recipe, as the service tells it, is the form: labels, units, bounds and whic
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,10 +23,11 @@ from console.widgets.processing import applies, choice_words, value_words, with_
 from console.words import _
 
 _YES, _NO = "yes", "no"
+_INPUTS, _OVER = "images_inputs", "images_over"  # names of the two fields that are no parameters
 
 
 class ParametersPage(Page):
-    """One field a parameter; returns what the service answered, None when left."""
+    """One field a parameter, and which images where they can be chosen; returns what the service answered."""
 
     NAME = "processing_form"
     TITLE = "Parameters"
@@ -46,10 +47,11 @@ class ParametersPage(Page):
 
     def __init__(
         self, desk: Desk, recipe: Item, values: Mapping[str, Any], send: Callable[[dict[str, Any]], Any],
-        *, whose: str = "", form: str = "",
+        *, whose: str = "", form: str = "", images: Sequence[Option] = (),
     ) -> None:  # fmt: skip
-        """`send` runs in a worker; `form` names the draft."""
+        """`send` takes what the service is asked for, in a worker; `form` names the draft; `images` can be chosen."""
         super().__init__(desk)
+        self._images = list(images)
         self._recipe, self._values, self._send = recipe, with_defaults(recipe, values), send
         self._whose, self._form_name = whose, form
         self._parameters = {str(one["name"]): one for one in recipe["parameters"]}
@@ -59,11 +61,19 @@ class ParametersPage(Page):
     def body(self) -> ComposeResult:
         """Whose it is, the fields, and what is to be said of the one under the cursor."""
         yield Static(f"{_(self._recipe['title'])}  {self._whose}", id="whose", markup=False)
-        groups: dict[str, list[Field]] = {}
+        groups: dict[str, list[Field]] = {"images": self._image_fields()} if self._images else {}
         for name, one in self._parameters.items():
             groups.setdefault(one["group"], []).append(_field(one, self._values[name]))
         yield Form([(choice_words(group).capitalize(), fields) for group, fields in groups.items()])
         yield Static("", id="explained", markup=False)
+
+    def _image_fields(self) -> list[Field]:
+        needed = self._recipe["needs_over"]
+        usual, none = ("", _("what it takes of the exam")), ("", _("choose one") if needed else _("none"))
+        return [
+            Field(_INPUTS, _("Image"), (usual, *self._images)),
+            Field(_OVER, _("Other image"), (none, *self._images), required=needed),
+        ]
 
     @property
     def _form(self) -> Form:
@@ -73,14 +83,13 @@ class ParametersPage(Page):
         """Begin at the first field, with what was typed before."""
         self._kept = self._form.values
         self._show_what_applies()
-        if self._parameters:
-            self._form.entry(next(iter(self._parameters))).focus()
+        self._form.action_step(1)
         self.ask(partial(self.desk.client.get, f"drafts/{self._form_name}"), self._restore, otherwise=lambda _no: None)
 
     # -- while it is typed -------------------------------------------------------------------------------------------
 
     def _restore(self, draft: Mapping[str, Any]) -> None:
-        typed = {key: value for key, value in draft.items() if key in self._parameters and isinstance(value, str)}
+        typed = {key: value for key, value in draft.items() if key in self._kept and isinstance(value, str)}
         if typed and typed.items() - self._form.values.items():
             self._form.fill(typed)
             self._show_what_applies()
@@ -127,15 +136,21 @@ class ParametersPage(Page):
         """Start it with what stands here."""
         values, complaints = self._read()
         sent = {name: value for name, value in values.items() if applies(self._parameters[name], values)}
-        complaints = {name: why for name, why in complaints.items() if name in sent}
+        complaints = {name: why for name, why in complaints.items() if name in sent} | self._form.missing()
         self._form.complain(complaints)
         self._form.go_to_first_of(complaints)
         if not complaints and not self._busy:
             self._busy = True
-            self.ask(partial(self._send_and_forget, sent), self.dismiss, otherwise=self._refused)
+            body = {"parameters": sent, **self._chosen_images()}
+            self.ask(partial(self._send_and_forget, body), self.dismiss, otherwise=self._refused)
 
-    def _send_and_forget(self, values: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        answer = self._send(values)
+    def _chosen_images(self) -> dict[str, list[str]]:
+        values = self._form.values
+        chosen = {"inputs": values.get(_INPUTS, ""), "over": values.get(_OVER, "")}
+        return {name: [uid] for name, uid in chosen.items() if uid}
+
+    def _send_and_forget(self, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        answer = self._send(body)
         self._save_draft({})
         return answer
 
@@ -146,9 +161,10 @@ class ParametersPage(Page):
     def _read(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Return what is typed as values, and what is wrong with it; a wrong one keeps its former value."""
         values, complaints = dict(self._values), {}
-        for name, text in self._form.values.items():
+        typed = self._form.values
+        for name, one in self._parameters.items():
             try:
-                values[name] = as_value(self._parameters[name], text)
+                values[name] = as_value(one, typed[name])
             except ValueError as error:
                 complaints[name] = str(error)
         return values, complaints
