@@ -31,10 +31,10 @@ def mixed(below: Picture, above: Picture, share: float) -> Picture:
         return replace(below, indices=above.indices, palette=above.palette, own_colours=above.own_colours)
     many = 32 if share < _MOSTLY else (8 if share > 1 - _MOSTLY else 16)  # of the lower picture's levels
     others = _LEVELS // many
-    indices = (below.indices // (_LEVELS // many)) * np.uint8(others) + above.indices // (_LEVELS // others)
+    indices = _nearest(many)[below.indices] * np.uint8(others) + _nearest(others)[above.indices]
     lower, upper = below.colours[_evenly(many)], above.colours[_evenly(others)]
     colours = blended(np.repeat(lower, others, axis=0), np.tile(upper, (many, 1)), share)
-    return replace(below, indices=indices.astype(np.uint8), palette=FIXED_COLOURS, own_colours=colours)
+    return replace(below, indices=indices, palette=FIXED_COLOURS, own_colours=colours)
 
 
 def checkered(below: Picture, above: Picture, squares: int = 8) -> Picture:
@@ -67,3 +67,8 @@ def fused_levels(
 
 def _evenly(many: int) -> NDArray[np.intp]:
     return np.rint(np.linspace(0, _LEVELS - 1, many)).astype(np.intp)
+
+
+def _nearest(many: int) -> NDArray[np.uint8]:
+    """Return which of so many levels is nearest to each of all."""
+    return np.rint(np.linspace(0, many - 1, _LEVELS)).astype(np.uint8)
