@@ -17,6 +17,8 @@ IMPLEMENTATION_CLASS_UID = "1.2.826.0.1.3680043.8.498.7077001"
 IMPLEMENTATION_VERSION_NAME = "PHOTOPEAK"
 MAXIMUM_PDU = 131072
 """Bytes announced as the longest P-DATA-TF (PS3.8 D.1)."""
+DATE_TIME = 1
+"""Which byte of a query's extended negotiation is combined date-time matching (PS3.4 Table C.5.1-1)."""
 
 
 class Role(StrEnum):
@@ -38,7 +40,10 @@ class SopClass:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service class: its SOP Classes, our role in it, and the transfer syntaxes proposed or accepted, best first."""
+    """A service class: its SOP Classes, our role in it, and the transfer syntaxes proposed or accepted, best first.
+
+    `extended` has a byte for each feature its extended negotiation knows, 1 where we offer it as SCP.
+    """
 
     name: str
     part: str
@@ -46,6 +51,7 @@ class Service:
     classes: tuple[SopClass, ...]
     transfer_syntaxes: tuple[str, ...]
     remark: str = ""
+    extended: bytes = b""
 
     @property
     def as_scp(self) -> bool:
@@ -166,7 +172,10 @@ FIND = Service(
     MESSAGE_SYNTAXES,
     "registered devices; keys above the level are matched without negotiation (relational), a person's name whatever "
     "its case and by any of its groups, dates and times each by itself; an attribute we do not hold matches all and "
-    "comes back empty; Retrieve AE Title always, Instance Availability, Timezone Offset and the counts where asked for",
+    "comes back empty; Retrieve AE Title always, Instance Availability, Timezone Offset and the counts where asked "
+    "for; extended negotiation: relational queries and combined date-time matching (date and time as one range) are "
+    "agreed to; fuzzy matching, timezone adjustment and another view of multi-frame objects are answered with no",
+    bytes((1, 1, 0, 0, 0)),
 )
 MOVE = Service(
     "Retrieve by C-MOVE",
@@ -175,7 +184,9 @@ MOVE = Service(
     _classes("1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.2.2"),
     MESSAGE_SYNTAXES,
     "registered devices, to registered devices of their site; by the unique keys of the level, lists of UIDs; objects "
-    "leave as they are kept, or rewritten without loss where the receiver does not take that",
+    "leave as they are kept, or rewritten without loss where the receiver does not take that; extended negotiation: "
+    "relational retrieval is agreed to, another view of multi-frame objects is not",
+    bytes((1, 0)),
 )
 GET = Service(
     "Retrieve by C-GET",
@@ -184,6 +195,7 @@ GET = Service(
     _classes("1.2.840.10008.5.1.4.1.2.1.3", "1.2.840.10008.5.1.4.1.2.2.3"),
     MESSAGE_SYNTAXES,
     "registered devices; as C-MOVE",
+    bytes((1, 0)),
 )
 WORKLIST = Service(
     "Modality Worklist",
@@ -230,6 +242,7 @@ _NEGOTIATED: tuple[str, ...] = (
     "Of the transfer syntaxes a presentation context proposes, the first one accepted here is taken.",
     "SCP/SCU role selection: the storage classes for C-GET, Storage Commitment for its reports.",
     "An asynchronous operations window is answered with one operation at a time.",
+    "Extended negotiation of a SOP Class is answered feature by feature where its service says so, else not at all.",
     "User identities are read, not asked for: none is answered.",
     "Rejected: another called AE title (1, 1, 7), a calling one not registered or not on the list (1, 1, 3).",
     "Rejected for now: more associations than set (2, 3, 2); anybody while the database is away (2, 3, 1).",
@@ -267,7 +280,7 @@ def _opening(services: tuple[Service, ...]) -> Iterator[str]:
         asks, answers = ("yes" if has else "no" for has in (service.as_scu, service.as_scp))
         yield f"| {service.name} | {asks} | {answers} | {len(service.classes)} | {service.part} |"
     yield f"\nAE title PHOTOPEAK unless set otherwise; maximum PDU length {MAXIMUM_PDU} bytes; application context"
-    yield "1.2.840.10008.3.1.1.1; no extended negotiation. Unregistered callers may C-ECHO and C-STORE.\n"
+    yield "1.2.840.10008.3.1.1.1. Unregistered callers may C-ECHO and C-STORE.\n"
     yield from (f"- {said}" for said in _NEGOTIATED)
     yield ""
 

@@ -4,7 +4,7 @@ The rows are PS3.4 Table K.6-1 (worklist) and C.6.1 / C.6.2 (query); the functio
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -207,3 +207,10 @@ STUDY_ROOT = Model(
     folds_names=True,
 )
 """PS3.4 C.6.1 and C.6.2. Keys above the level are matched too where a peer sends them, as in relational queries."""
+
+_MOMENTS = tuple((_tag(f"{of}Date"), _tag(f"{of}Time")) for of in ("Study", "Series"))
+
+
+def as_moments(model: Model) -> Model:
+    """Return a model for peers that negotiated combined date-time matching (PS3.4 C.5.1.1)."""
+    return replace(model, moments=_MOMENTS)

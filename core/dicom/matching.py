@@ -6,11 +6,10 @@ which. Nothing here raises because of what a peer sent: `match` says no, and `pr
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
-from typing import Generic, TypeVar
+from datetime import date, datetime
 
 from pydicom import DataElement, Dataset
 from pydicom.charset import convert_encodings, decode_bytes
@@ -22,6 +21,18 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 from core.dicom.information_models import LEVELS, UNIQUE_KEYS, Key, Matching, Model, Table
+from core.dicom.ranges import (
+    Range,
+    as_date,
+    as_one,
+    as_range,
+    as_time,
+    in_range,
+    is_range,
+    known_date,
+    known_time,
+    moment_matches,
+)
 
 UNREADABLE = (
     *(ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, NotImplementedError),
@@ -31,7 +42,6 @@ UNREADABLE = (
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 QUERY_RETRIEVE_LEVEL = 0x00080052
-When = TypeVar("When", date, time, datetime)
 NUMBERS = frozenset({"US", "UL", "SS", "SL", "FL", "FD", "AT", "SQ"})
 TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
@@ -171,135 +181,9 @@ def _parts_follow(parts: list[str], text: str) -> bool:
     return True
 
 
-_DATE = re.compile(r"\d{8}")
-_TIME = re.compile(r"(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?")
-_DATE_TIME = re.compile(r"(\d{4}(?:\d{2}){0,5})(?:\.(\d{1,6}))?(?:([+-])(\d{2})(\d{2}))?")
-
-
-def as_date(text: str) -> date | None:
-    """Read a DA value; None when it is not one."""
-    try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:])) if _DATE.fullmatch(text) else None
-    except ValueError:
-        return None
-
-
-def as_time(text: str) -> time | None:
-    """Read a TM value of any precision; None when it is not one. What it leaves out is zero."""
-    found = _TIME.fullmatch(text)
-    if not found:
-        return None
-    try:
-        return time(int(found[1]), int(found[2] or 0), int(found[3] or 0), int((found[4] or "0").ljust(6, "0")))
-    except ValueError:
-        return None
-
-
-def as_moment(text: str) -> datetime | None:
-    """Read a DT value of any precision; one without an offset counts as UTC, so that two without compare as written."""
-    found = _DATE_TIME.fullmatch(text)
-    if not found:
-        return None
-    digits = found[1] + "00000101000000"[len(found[1]) :]
-    sign = -1 if found[3] == "-" else 1
-    offset = sign * timedelta(hours=int(found[4] or 0), minutes=int(found[5] or 0))
-    try:
-        fraction = timedelta(microseconds=int((found[2] or "0").ljust(6, "0")))
-        return datetime.strptime(f"{digits}+0000", "%Y%m%d%H%M%S%z").replace(tzinfo=timezone(offset)) + fraction
-    except (ValueError, OverflowError):
-        return None
-
-
-@dataclass(frozen=True)
-class Range(Generic[When]):
-    """What a date or time key asks for; an end that is None is open, `single` means one value and no range."""
-
-    first: When | None
-    last: When | None
-    single: bool = False
-
-    def holds(self, value: When | None) -> bool:
-        """Say whether a value lies inside, both ends included; an unknown value does not."""
-        return (
-            value is not None
-            and (self.first is None or self.first <= value)
-            and (self.last is None or value <= self.last)
-        )
-
-
-def as_range(text: str, read: Callable[[str], When | None]) -> Range[When] | None:
-    """Read a DA, TM or DT key: one value, or a range whose ends may be open (C.2.2.2.5); None when it is neither.
-
-    Strict, as DCMTK is: no blanks, no ACR-NEMA separators.
-    """
-    single = read(text)
-    if single is not None:
-        return Range(single, single, single=True)
-    for dash in (found.start() for found in re.finditer("-", text)):
-        ends = text[:dash], text[dash + 1 :]
-        first, last = (read(end) if end else None for end in ends)
-        if all(bool(end) == (value is not None) for end, value in zip(ends, (first, last), strict=True)):
-            return Range(first, last)
-    return None
-
-
-def _is_range(text: str, vr: str) -> bool:
-    if vr == "TM":
-        return as_range(text, as_time) is not None
-    return (as_range(text, as_moment) if vr == "DT" else as_range(text, as_date)) is not None
-
-
-def _in_range(asked: str, known: str, vr: str) -> bool:
-    if vr == "TM":
-        times = as_range(asked, as_time)
-        return times is not None and times.holds(_known_time(known))
-    if vr == "DT":
-        moments = as_range(asked, as_moment)
-        return moments is not None and moments.holds(as_moment(known))
-    dates = as_range(asked, as_date)
-    return dates is not None and dates.holds(_known_date(known))
-
-
-def _known_date(text: str) -> date | None:
-    """Read a date that an object holds, also as ACR-NEMA wrote it: yyyy.mm.dd (PS3.5 6.2)."""
-    return as_date(text.replace(".", ""))
-
-
-def _known_time(text: str) -> time | None:
-    """Read a time that an object holds, also as ACR-NEMA wrote it: hh:mm:ss (PS3.5 6.2)."""
-    return as_time(text.replace(":", ""))
-
-
-def _as_one(dates: Range[date], times: Range[time]) -> Range[datetime] | None:
-    """Join a range of dates and a range of times into one (Table K.6-1); None where their open ends do not fit.
-
-    Where a closed range of dates meets an open end of time, the last day counts to its midnight, as in DCMTK; the
-    standard speaks of closed ranges only.
-    """
-    if dates.single or times.single:
-        return None
-    if (times.first and not dates.first) or (times.last and not dates.last):
-        return None
-    first = datetime.combine(dates.first, times.first or time.min) if dates.first else None
-    last = datetime.combine(dates.last, times.last or time.min) if dates.last else None
-    return Range(first, last)
-
-
-def _moment_matches(asked: tuple[str, str], known: tuple[str, str]) -> bool:
-    """Match date and time as one moment where both are ranges of the same form, else each by itself."""
-    dates, times = as_range(asked[0], as_date), as_range(asked[1], as_time)
-    day, hour = _known_date(known[0]), _known_time(known[1])
-    if dates is None or times is None or day is None or hour is None:
-        return False
-    together = _as_one(dates, times)
-    if together is None:
-        return dates.holds(day) and times.holds(hour)
-    return together.holds(datetime.combine(day, hour))
-
-
 def _value_matches(asked: str, known: str, vr: str, matching: Matching, *, folds: bool) -> bool:
     if matching is Matching.RANGE:
-        return _in_range(asked, known, vr)
+        return in_range(asked, known, vr)
     if folds and vr == "PN":
         pattern = folded_name(asked)
         return any(wildcard_matches(pattern, name) for name in _names(known))
@@ -329,7 +213,7 @@ def _all_match(keys: Dataset, item: Dataset, table: Table, model: Model) -> bool
         if date_tag in table and all(asked):
             joined |= {date_tag, time_tag}
             known = _texts(item, date_tag)[:1], _texts(item, time_tag)[:1]
-            if not all(known) or not _moment_matches((asked[0][0], asked[1][0]), (known[0][0], known[1][0])):
+            if not all(known) or not moment_matches((asked[0][0], asked[1][0]), (known[0][0], known[1][0])):
                 return False
     return all(
         _key_matches(keys, item, tag, table[tag], model) for tag in _tags(keys) if tag in table and tag not in joined
@@ -455,7 +339,7 @@ class Wish:
     def _way(self, asked: str) -> Callable[[str], bool]:
         if self.matching is Matching.RANGE and self.vr == "DA":
             dates = as_range(asked, as_date)
-            return lambda known: dates is not None and dates.holds(_known_date(known))
+            return lambda known: dates is not None and dates.holds(known_date(known))
         if self.matching is Matching.WILDCARD:
             names = self.folds and self.vr == "PN"
             pattern = _pattern(folded_name(asked) if names else asked)
@@ -482,6 +366,40 @@ def wishes(keys: Dataset, model: Model) -> Iterator[Wish]:
             yield Wish(int(tag), dictionary_VR(tag), key.matching, tuple(asked), model.folds_names, gap)
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A date and a time of a query that are asked for as one: their attributes, and the moments they take in."""
+
+    date_tag: int
+    time_tag: int
+    taken: Range[datetime]
+
+    def holds(self, day: str, hour: str) -> bool:
+        """Say whether a known date and time lie inside."""
+        known = known_date(_trimmed(day, "DA")), known_time(_trimmed(hour, "TM"))
+        return known[0] is not None and known[1] is not None and self.taken.holds(datetime.combine(known[0], known[1]))
+
+
+def moments(keys: Dataset, model: Model) -> list[Moment]:
+    """Return the dates and times of a query whose ranges are one, where the model matches them so (PS3.4 C.2.2.2.5)."""
+    found, table = [], model.table(level_of(keys))
+    for date_tag, time_tag in model.moments:
+        asked = _texts(keys, date_tag), _texts(keys, time_tag)
+        if date_tag in table and [len(one) for one in asked] == [1, 1]:
+            dates, times = as_range(asked[0][0], as_date), as_range(asked[1][0], as_time)
+            taken = as_one(dates, times) if dates and times else None
+            found += [Moment(date_tag, time_tag, taken)] if taken else []
+    return found
+
+
+def without_times(keys: Dataset, asked: Iterable[Moment]) -> Dataset:
+    """Return a query that asks for the dates of some moments and for any time of them."""
+    rest = deepcopy(keys)
+    for moment in asked:
+        rest.add_new(moment.time_tag, "TM", "")
+    return rest
+
+
 # What is wrong with a query, and what a database can make of it.
 
 
@@ -506,7 +424,7 @@ def _level_problems(keys: Dataset, model: Model) -> Iterator[str]:
 def _key_problems(keys: Dataset, table: Table) -> Iterator[str]:
     for tag, key in ((tag, table[tag]) for tag in _tags(keys) if tag in table):
         if key.matching is Matching.RANGE:
-            if not all(_is_range(text, dictionary_VR(tag)) for text in _texts(keys, tag)):
+            if not all(is_range(text, dictionary_VR(tag)) for text in _texts(keys, tag)):
                 yield f"{_called(tag)} is neither a value nor a range of its value representation"
         elif key.matching is Matching.SEQUENCE:
             yield from _sequence_problems(keys, tag, key)

@@ -6,7 +6,7 @@ Of the transfer syntaxes a context proposes, the first one offered here is taken
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.dicom.conformance import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, MAXIMUM_PDU
 from core.dimse import pdu
@@ -33,22 +33,27 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """An accepted presentation context; the roles are ours."""
+    """An accepted presentation context; the roles are ours. `extended` is what was agreed of its SOP Class beyond."""
 
     id: int
     abstract_syntax: str
     transfer_syntax: str
     scu: bool = True
     scp: bool = False
+    extended: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What we accept of one abstract syntax: its transfer syntaxes, and the roles the requestor may take."""
+    """What we accept of one abstract syntax: its transfer syntaxes, and the roles the requestor may take.
+
+    `extended` has a byte for each feature of extended negotiation, 1 where it is offered; empty: nothing is answered.
+    """
 
     transfer_syntaxes: frozenset[str]
     requestor_scu: bool = True
     requestor_scp: bool = False
+    extended: bytes = b""
 
 
 def answer(
@@ -57,16 +62,27 @@ def answer(
     """Answer an acceptable request: the A-ASSOCIATE-AC, and the contexts it accepts.
 
     An asynchronous operations window is answered with one operation at a time; user identities are read, not asked for,
-    so they get no answer (PS3.7 D.3.3.7.3); extended negotiation is not supported and not answered.
+    so they get no answer (PS3.7 D.3.3.7.3). Extended negotiation is answered for the SOP Classes that have any, feature
+    by feature: what is asked for and offered (PS3.7 D.3.3.5).
     """
     contexts = tuple(_context(each, offers) for each in request.contexts)
     roles = tuple(_role(each, offers[each.sop_class]) for each in request.user.roles if each.sop_class in offers)
+    extended = {
+        sop_class: _extended(asked, offers[sop_class])
+        for sop_class, asked in request.user.extended
+        if sop_class in offers and offers[sop_class].extended
+    }
     user = User(
         maximum_length, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME,
-        (1, 1) if request.user.window else None, roles,
+        (1, 1) if request.user.window else None, roles, tuple(extended.items()),
     )  # fmt: skip
     accept = AssociateAc(request.called, request.calling, contexts, user)
-    return accept, tuple(_accepted(request.contexts, contexts, roles, we_asked=False))
+    accepted = _accepted(request.contexts, contexts, roles, we_asked=False)
+    return accept, tuple(replace(each, extended=extended.get(each.abstract_syntax, b"")) for each in accepted)
+
+
+def _extended(asked: bytes, offer: Offer) -> bytes:
+    return bytes(wanted == offered == 1 for wanted, offered in zip(asked, offer.extended, strict=False))
 
 
 def _context(proposed: ContextRq, offers: Mapping[str, Offer]) -> ContextAc:

@@ -17,7 +17,7 @@ from pydicom.uid import PYDICOM_ROOT_UID, generate_uid
 
 from core.dicom import conformance
 from core.dicom.encoding import decoded, encoded
-from core.dicom.information_models import PATIENT_ROOT, STUDY_ROOT, Model
+from core.dicom.information_models import PATIENT_ROOT, STUDY_ROOT, Model, as_moments
 from core.dimse.association import Association
 from core.dimse.line import Ended, Part
 from core.dimse.messages import CANCELLED, IS_RESPONSE, PENDING, SUCCESS, Command, Field, Status, Tag, response
@@ -180,7 +180,9 @@ class Conversation:
         caller, keys = self._trusted(), self._dataset(command, context)
         model = _MODELS.get(context.abstract_syntax)
         if model is not None:
-            return self._services.find(caller, keys, model, context.transfer_syntax)
+            together = context.extended[conformance.DATE_TIME :][:1] == b"\1"
+            asked = as_moments(model) if together else model
+            return self._services.find(caller, keys, asked, context.transfer_syntax)
         return (encoded(item, context.transfer_syntax) for item in self._services.find_worklist(caller, keys))
 
     # -- retrieve ----------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def _offers(services: Services) -> Iterator[tuple[str, Offer]]:
     offered += [conformance.MOVE] if services.move else []
     offered += [conformance.GET] if services.get else []
     for service in offered:
-        yield from ((uid, Offer(messages)) for uid in service.uids)
+        yield from ((uid, Offer(messages, extended=service.extended)) for uid in service.uids)
     if services.commit or services.committed:
         for uid in conformance.COMMITMENT.uids:
             yield uid, Offer(messages, services.commit is not None, services.committed is not None)

@@ -73,7 +73,7 @@ class Finder:
             always = {RETRIEVE_AE_TITLE: self._own_aet, TIMEZONE_OFFSET: f"{work.now.astimezone():%z}"}
             shown = Shown(transfer_syntax, device.charset if device else "", always)
             writer = IdentifierWriter(keys, index.held(keys), shown)
-            yield from map(writer.write, index.find(work, keys, model, asker.site))
+            yield from map(writer.write, _found(work, keys, model, asker.site))
 
     def _note(self, asker: Asker) -> None:
         """Note that a node was heard; at most once a minute, because a note is a durable write."""
@@ -87,6 +87,17 @@ class Finder:
         self._noted[asker] = now
         with self._records.writing() as work:
             devices.heard(work, asker.aet, asker.site, asker.host, "C-FIND")
+
+
+def _found(work: Work, keys: Dataset, model: Model, site: str) -> Iterator[tuple[str, ...]]:
+    """Yield the texts of each answer; of dates and times that are asked for as one, the database knows the dates."""
+    together = matching.moments(keys, model)
+    if not together:
+        return index.find(work, keys, model, site)
+    places = {tag: at for at, tag in enumerate(index.held(keys))}
+    tests = [(each, places[each.date_tag], places[each.time_tag]) for each in together]
+    rows = index.find(work, matching.without_times(keys, together), model, site)
+    return (row for row in rows if all(each.holds(row[day], row[hour]) for each, day, hour in tests))
 
 
 def retrieve(

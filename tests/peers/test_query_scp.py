@@ -13,6 +13,8 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom import Dataset
+from pynetdicom import AE
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import (
     PatientRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelFind,
@@ -54,6 +56,39 @@ def find(department: Department, root: str, level: str, calling: str = "CAM1", *
         answers = list(association.send_c_find(query, root))
     assert answers[-1][0].Status == 0x0000, hex(answers[-1][0].Status)
     return [identifier for _, identifier in answers if identifier is not None]
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize(
+    ("features", "day", "hour", "found"),
+    [
+        (b"\1\1\1\1\1", "20040118-20040120", "0800-0700", 1),  # from eight of the 18th to seven of the 20th
+        (b"\1\1\1\1\1", "20040119-20040120", "0800-0700", 0),
+        (b"\1\1\1\1\1", "20040118-20040119", "0800-0727", 0),
+        (b"\1\1\1\1\1", "20040118-", "0800-", 1),
+        (b"\1\1\1\1\1", "20040119", "0700-0800", 1),
+        (b"\1\0", "20040118-20040120", "0800-0700", 0),
+        (b"\1\0", "20040118-20040120", "0700-0800", 1),
+        (None, "20040118-20040120", "0800-0700", 0),
+    ],
+)
+def test_dates_and_times_are_one_range_where_that_was_agreed_to(
+    archive: tuple[Department, Dataset], root: str, features: bytes | None, day: str, hour: str, found: int
+) -> None:
+    ae, asked = AE("CAM1"), SOPClassExtendedNegotiation()
+    ae.add_requested_context(root)
+    asked.sop_class_uid, asked.service_class_application_information = root, features or b""
+    items = [asked] if features else []
+    association = ae.associate("127.0.0.1", archive[0].port, ae_title=AET, ext_neg=items)
+    agreed = bytes(map(min, features, b"\1\1\0\0\0")) if features else None
+    assert association.acceptor.sop_class_extended.get(root) == agreed
+    query = Dataset()
+    query.QueryRetrieveLevel, query.StudyDate, query.StudyTime, query.StudyInstanceUID = "STUDY", day, hour, ""
+    query.PatientID = "P1"
+    answers = [identifier for _, identifier in association.send_c_find(query, root) if identifier is not None]
+    association.release()
+    assert len(answers) == found
+    assert all((one.StudyDate, one.StudyTime) == ("20040119", "072730") for one in answers)
 
 
 @pytest.mark.parametrize("root", ROOTS)

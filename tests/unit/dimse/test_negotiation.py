@@ -70,6 +70,23 @@ def test_several_operations_at_once_are_answered_with_one() -> None:
     assert accept.user.window is None
 
 
+def test_of_extended_negotiation_what_is_asked_for_and_offered_is_agreed_to() -> None:
+    offers = {FIND: Offer(frozenset({IMPLICIT}), extended=bytes((1, 1, 0, 0, 0))), ECHO: OFFERS[ECHO]}
+
+    def agreed(*asked: int) -> tuple[bytes, bytes]:
+        contexts = (ContextRq(1, FIND, (IMPLICIT,)), ContextRq(3, ECHO, (IMPLICIT,)))
+        user = User(extended=((FIND, bytes(asked)), (ECHO, b"\1"), ("1.2.3", b"\1")))
+        accept, (find, echo) = negotiation.answer(AssociateRq("THEM", "US", contexts, user), offers)
+        assert [sop_class for sop_class, _ in accept.user.extended] == [FIND]
+        assert echo.extended == b""
+        return accept.user.extended[0][1], find.extended
+
+    assert agreed(1, 1, 1, 1, 1) == (bytes((1, 1, 0, 0, 0)),) * 2
+    assert agreed(0, 1) == (bytes((0, 1)),) * 2
+    assert agreed(1, 0, 1, 0, 0, 9) == (bytes((1, 0, 0, 0, 0)),) * 2
+    assert agreed() == (b"", b"")
+
+
 def test_both_sides_come_to_the_same_contexts() -> None:
     wanted = [Proposed(NM, (EXPLICIT,), scu=False, scp=True), Proposed(FIND, (IMPLICIT,)), Proposed(ECHO, (IMPLICIT,))]
     request = negotiation.propose("US", "THEM", wanted)
