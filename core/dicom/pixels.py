@@ -21,6 +21,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
+from core.dicom import rescaling
 from core.dicom.codecs import jpeg
 from core.dicom.frames import image_type, vector
 from core.errors import Refused
@@ -76,7 +77,7 @@ def _decoded(source: Source, wanted: Sequence[int] | None) -> Frames:
     _affordable(header, len(chosen))
     _can_decode(header)
     stored = _stored(source, header, total, chosen)
-    array, colour = _meant(stored, header)
+    array, colour = _meant(stored, header, chosen)
     labels = labels_of(header, total)
     return Frames(
         array=array,
@@ -84,7 +85,7 @@ def _decoded(source: Source, wanted: Sequence[int] | None) -> Frames:
         labels=tuple(labels[index] for index in chosen),
         window=None if colour else _window(header),
         modality=str(header.get("Modality") or ""),
-        unit="" if colour else _unit(header),
+        unit="" if colour else rescaling.rescale_of(header, chosen[0]).unit,
         inverted=not colour and header.PhotometricInterpretation == "MONOCHROME1",
         indices=chosen,
         total=total,
@@ -177,7 +178,8 @@ def _stored(source: Source, header: Dataset, total: int, chosen: tuple[int, ...]
             [pixel_array(_opened(source))] if whole else [pixel_array(_opened(source), index=index) for index in chosen]
         )
     flat = 3 if _samples(header) > 1 else 2
-    return np.concatenate([part if part.ndim > flat else part[None] for part in parts])
+    found = np.concatenate([part if part.ndim > flat else part[None] for part in parts])
+    return found[list(chosen)] if whole and chosen != tuple(range(total)) else found
 
 
 def _reads_by_frame(source: Source, header: Dataset) -> bool:
@@ -208,7 +210,7 @@ def _with_syntax(dataset: Dataset, header: Dataset) -> Dataset:
     return named
 
 
-def _meant(stored: NDArray[Any], header: Dataset) -> tuple[NDArray[Any], bool]:
+def _meant(stored: NDArray[Any], header: Dataset, chosen: tuple[int, ...]) -> tuple[NDArray[Any], bool]:
     """Turn stored values into what they mean; tells whether that is colour."""
     if str(header.PhotometricInterpretation) == "PALETTE COLOR":
         return _eight_bits(apply_color_lut(stored, header), None), True
@@ -216,10 +218,18 @@ def _meant(stored: NDArray[Any], header: Dataset) -> tuple[NDArray[Any], bool]:
         return _eight_bits(stored[..., :3], int(header.get("BitsStored") or 8)), True
     if header.get("ModalityLUTSequence"):
         return apply_modality_lut(stored, header).astype(np.float32), False
-    slope, intercept = _number(header, "RescaleSlope", 1.0) or 1.0, _number(header, "RescaleIntercept", 0.0)
-    if (slope, intercept) == (1.0, 0.0):
-        return stored, False
-    return (stored * np.float64(slope) + intercept).astype(np.float32), False
+    return _rescaled(stored, header, chosen), False
+
+
+def _rescaled(stored: NDArray[Any], header: Dataset, chosen: tuple[int, ...]) -> NDArray[Any]:
+    """Turn stored values into what they stand for; numbers that stand for themselves stay as they are."""
+    if not rescaling.varies(header):
+        scale = rescaling.rescale_of(header)
+        return stored if scale.plain else scale.values(stored)
+    scales = [rescaling.rescale_of(header, frame) for frame in chosen]
+    if all(scale.plain for scale in scales):
+        return stored
+    return np.stack([scale.values(values) for scale, values in zip(scales, stored, strict=True)])
 
 
 def _eight_bits(colours: NDArray[Any], bits: int | None) -> NDArray[np.uint8]:
@@ -302,12 +312,6 @@ def _window(header: Dataset) -> Window | None:
     return Window.centred(centres[0], widths[0]) if centres and widths and widths[0] > 0 else None
 
 
-def _unit(header: Dataset) -> str:
-    if header.get("Modality") == "NM":
-        return str(header.get("Units") or "counts")
-    return str(header.get("Units") or header.get("RescaleType") or "")
-
-
 def _frame_ms(header: Dataset) -> float | None:
     """How long one frame shows in a cine: by the object's own time, else by its first phase."""
     own = _numbers(header, "FrameTime") or _numbers(header, "ActualFrameDuration")
@@ -315,10 +319,6 @@ def _frame_ms(header: Dataset) -> float | None:
     if phases:
         own = _numbers(phases[0], "ActualFrameDuration") or own
     return own[0] if own and own[0] > 0 else None
-
-
-def _number(header: Dataset, name: str, otherwise: float) -> float:
-    return next(iter(_numbers(header, name)), otherwise)
 
 
 def _numbers(header: Dataset, name: str) -> list[float]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
+from core.dicom.elements import item, items, number, text, whole
 from core.dicom.volumes import nuclear
-from core.dicom.volumes.elements import item, items, number, text, whole
 from core.errors import Refused
 from core.imaging.window import Window
 

@@ -72,6 +72,8 @@ def arranged(corners: Points, orientation: Points, thickness_mm: float | None) -
     index = np.concatenate(([0], np.cumsum(counted))).astype(np.intp)
     slices = int(index[-1]) + 1
     gaps = tuple(sorted(set(range(slices)) - set(index.tolist())))
+    if 2 * len(gaps) > slices:
+        raise Unplaced(f"{len(gaps)} of {slices} slices are missing: too many to make a volume")
     step = (corners[order[-1]] - corners[order[0]]) / index[-1]
     places = np.empty(len(corners), np.intp)
     places[order] = index

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from core.dicom.elements import item, items, number, numbers, text, whole
 from core.dicom.frames import image_type
 from core.dicom.pixels import frames_of
 from core.dicom.tracers import NUCLIDES
 from core.dicom.volumes import nuclear
-from core.dicom.volumes.elements import item, items, number, numbers, text, whole
 from core.dicom.volumes.planes import held_in
 from core.errors import Refused
 from core.imaging.reconstruction.placing import placed
@@ -97,7 +97,7 @@ class Acquired:
         """Name of the window of the photopeak: the one around the isotope's line, else the one of most counts."""
         line = np.mean(NUCLIDES[self.nuclide].window_kev) if self.nuclide in NUCLIDES else 0.0
         around = [name for name, one in self.windows.items() if one.limits_kev[0] <= line <= one.limits_kev[1]]
-        return around[0] if len(around) == 1 else max(self.projections, key=lambda name: self._counts(name))
+        return around[0] if len(around) == 1 else max(self.projections, key=self._counts)
 
     def _counts(self, name: str) -> float:
         return sum(float(one.counts.sum(dtype=np.float64)) for one in self.projections[name])

@@ -11,7 +11,7 @@ from pydicom.uid import (
     MultiFrameTrueColorSecondaryCaptureImageStorage,
 )
 
-from core.dicom.volumes.elements import text
+from core.dicom.elements import text
 from core.dicom.volumes.made import Made, UidMaker, begun, derived, put_pixels
 from core.errors import Refused
 

@@ -21,7 +21,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import validate_value
 
 from core.dicom.charset import Charset, charset_of, fit_text
-from core.dicom.volumes.elements import items, text, texts, value
+from core.dicom.elements import items, text, texts, value
 
 UidMaker = Callable[[], str]
 
@@ -60,7 +60,8 @@ class Made:
     Attributes
     ----------
     method, parameters
-        Written into Derivation Description; a method of `FBP`, `OSEM`, `MLEM`, `MAP`, `MPR` or `RESAMPLED` is coded too.
+        Written into Derivation Description; a method that begins with `FBP`, `OSEM`, `MLEM`, `MAP`, `MPR` or
+        `RESAMPLED` is coded too.
     inputs
         (SOP Class UID, SOP Instance UID) of each object it was made from.
     version

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
+from core.dicom.elements import items, text, whole
 from core.dicom.frames import image_type, pointers, vector
-from core.dicom.volumes.elements import items, whole
 from core.errors import Refused
 
 ENERGY, DETECTOR = "EnergyWindowVector", "DetectorVector"
@@ -70,6 +70,7 @@ def order_of(header: Dataset, frames: int) -> Order:
         The vectors contradict each other or the number of frames, and nothing tells the order.
     """
     axes = _axes(header)
+    _whole_object(header, axes, frames)
     known = {axis: list(vector(header, axis)) for axis in axes}
     good = {axis: values for axis, values in known.items() if len(values) == frames and _varies(header, axis, values)}
     lacking = [axis for axis in axes if axis not in good]
@@ -86,6 +87,13 @@ def order_of(header: Dataset, frames: int) -> Order:
         f"{axis} is missing or does not fit the frames: they are taken in the order of the standard" for axis in lacking
     )
     return Order(places, tuple(told) if frames > 1 else ())
+
+
+def _whole_object(header: Dataset, axes: Sequence[str], frames: int) -> None:
+    """Refuse an object whose vectors speak of more frames than it holds."""
+    longest = max((len(vector(header, axis)) for axis in axes), default=0)
+    if longest > frames:
+        raise Refused(f"its vectors speak of {longest} frames, it holds {frames}: ask the camera for it again")
 
 
 def _axes(header: Dataset) -> list[str]:
@@ -113,6 +121,28 @@ def _extent(header: Dataset, axis: str, place: Place) -> int | None:
         return None
     name, sequence = _COUNTED[axis]
     return whole(header, name) or (len(items(header, sequence)) or None if sequence else None)
+
+
+def named(header: Dataset, place: Place, axes: Sequence[str]) -> str:
+    """Say in words what a frame is of, on the axes asked for: `R-R 1 slot 3`, `Dynamic frame 12`."""
+    return " ".join(_word(header, axis, place[axis]) for axis in axes if axis in place)
+
+
+def _word(header: Dataset, axis: str, index: int) -> str:
+    sequence, name = _NAMED.get(axis, ("", ""))
+    parts = items(header, sequence) if sequence else []
+    said = text(parts[index - 1], name) if index <= len(parts) else ""
+    return said or f"{_WORDS[axis]} {index}"
+
+
+_WORDS = {
+    ENERGY: "window", DETECTOR: "detector", PHASE: "phase", TIME_SLICE: "frame", ROTATION: "rotation", VIEW: "view",
+    INTERVAL: "R-R", SLOT: "slot", SLICE: "slice",
+}  # fmt: skip
+_NAMED = {
+    ENERGY: ("EnergyWindowInformationSequence", "EnergyWindowName"),
+    PHASE: ("PhaseInformationSequence", "PhaseDescription"),
+}
 
 
 def _counted_within(others: Sequence[Sequence[int]], frames: int) -> list[int]:

@@ -1,45 +1,27 @@
 """Find the planes an object holds, and where each lies in the patient.
 
 NM says it in its detectors (PS3.3 C.8.4.11, C.8.4.15), enhanced objects in their functional groups (C.7.6.16), others
-at the top. A plane nobody placed is kept, without a place.
+at the top. A slice of NM nobody placed is kept, without a place; of others it is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
 
+from core.dicom.elements import item, items, number, numbers, text, whole
 from core.dicom.frames import NM_STORAGE, image_type
 from core.dicom.pixels import read_header
 from core.dicom.volumes import nuclear
-from core.dicom.volumes.elements import item, items, number, numbers, text, whole
 from core.errors import Refused
 from core.imaging.slices import normal_of
 from core.imaging.volume import Points
 
 _PROJECTED = ("STATIC", "WHOLE BODY", "DYNAMIC", "GATED", "TOMO", "GATED TOMO")
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Plane:
-    """One frame of an object.
-
-    `corner` and `orientation` are Image Position and Orientation (Patient), None where nobody says; `index` counts the
-    slices of such. `when` are the names and values by which planes of one place differ in time.
-    """
-
-    held: Held
-    frame: int
-    index: int
-    corner: Points | None
-    orientation: Points | None
-    spacing: tuple[float, float] | None
-    thickness_mm: float | None
-    when: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,16 +31,43 @@ class Held:
     path: Path
     header: Dataset
     sop_uid: str
-    nuclear: bool
     notes: tuple[str, ...] = ()
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of its frames."""
+        return int(self.header.Rows), int(self.header.Columns)
 
-_TIMES = (
-    "TemporalPositionIdentifier", "TemporalPositionIndex", "NominalCardiacTriggerDelayTime", "TriggerTime",
-    "FrameReferenceTime", "EchoNumbers", "EchoTime", "DiffusionBValue", "AcquisitionNumber", "AcquisitionTime",
-    "AcquisitionDateTime", "FrameAcquisitionDateTime", "ContentTime",
-)  # fmt: skip
-"""By what the moments of one place are told apart, the surest first."""
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Plane:
+    """One frame of an object.
+
+    `corner` and `orientation` are Image Position and Orientation (Patient), None where nobody says; `index` counts the
+    slices of such. `step_mm` leads to the next slice where the object says it, negative in front. `when` are the names
+    and values by which planes of one place differ in time; `stack` tells stacks of one series apart.
+    """
+
+    held: Held
+    frame: int
+    index: int
+    corner: Points | None
+    orientation: Points | None
+    spacing: tuple[float, float]
+    step_mm: float | None
+    when: Mapping[str, str]
+    stack: str = ""
+    counted: bool = field(default=False)
+
+
+TIMES = {
+    "TemporalPositionIdentifier": "time {}", "TemporalPositionIndex": "time {}",
+    "NominalCardiacTriggerDelayTime": "{} ms", "TriggerTime": "{} ms", "FrameReferenceTime": "{} ms",
+    "EchoNumbers": "echo {}", "EchoTime": "TE {} ms", "EffectiveEchoTime": "TE {} ms", "DiffusionBValue": "b {}",
+    "AcquisitionNumber": "acquisition {}", "AcquisitionTime": "{}", "AcquisitionDateTime": "{}",
+    "FrameAcquisitionDateTime": "{}", "ImageIndex": "time {}", "ContentTime": "{}",
+}  # fmt: skip
+"""By what the moments of one place are told apart, the surest first, and how they are called."""
 
 
 def held_in(path: Path) -> Held:
@@ -67,13 +76,13 @@ def held_in(path: Path) -> Held:
     Raises
     ------
     Refused
-        It holds no image, or cannot be read; `Refused.detail` names it.
+        It holds no image, or cannot be read; the text names it where it can.
     """
     header = read_header(path)
     uid = text(header, "SOPInstanceUID")
     if whole(header, "Rows") is None or whole(header, "Columns") is None:
-        raise Refused(f"object {uid or '(without a UID)'} holds no image")
-    return Held(path, header, uid, is_nuclear(header))
+        raise Refused(f"object {uid or 'without a UID'} holds no image")
+    return Held(path, header, uid)
 
 
 def is_nuclear(header: Dataset) -> bool:
@@ -92,9 +101,9 @@ def planes_of(held: Held) -> list[Plane]:
     Raises
     ------
     Refused
-        Its vectors contradict themselves.
+        It does not say where they lie or how large a pixel is, or its vectors contradict themselves.
     """
-    if held.nuclear:
+    if is_nuclear(held.header):
         return list(_of_nuclear(held))
     if items(held.header, "PerFrameFunctionalGroupsSequence"):
         return list(_of_enhanced(held))
@@ -103,54 +112,77 @@ def planes_of(held: Held) -> list[Plane]:
 
 def _single(held: Held) -> Plane:
     header = held.header
-    when = {name: said for name in _TIMES if (said := text(header, name))}
+    if (frames := whole(header, "NumberOfFrames") or 1) > 1:
+        raise Refused(f"it holds {frames} frames and does not say where each lies")
+    when = {name: said for name in TIMES if (said := text(header, name))}
     slices, index = whole(header, "NumberOfSlices"), whole(header, "ImageIndex")
-    if slices and index:  # PET tells its moment by its place in the series (PS3.3 C.8.9.4.1.9)
-        when = {"ImageIndex": str((index - 1) // slices), **when}
-    return Plane(
-        held, 0, whole(header, "InstanceNumber") or 0, _triple(header), _directions(header), _spacing(header),
-        number(header, "SpacingBetweenSlices") or number(header, "SliceThickness"), when,
+    when.pop("ImageIndex", None)
+    if slices and index:  # PET tells its moment by its place in the series (PS3.3 C.8.9.4)
+        when["ImageIndex"] = str((index - 1) // slices + 1)
+    step = number(header, "SpacingBetweenSlices") or number(header, "SliceThickness")
+    return _placed(
+        Plane(
+            held, 0, whole(header, "InstanceNumber") or 0, corner_of(header), directions_of(header), _spacing(header),
+            step and abs(step), when,
+        )
     )  # fmt: skip
+
+
+def _placed(plane: Plane) -> Plane:
+    """Refuse a plane without a place."""
+    if plane.corner is None or plane.orientation is None:
+        lacking = "Image Position (Patient)" if plane.corner is None else "Image Orientation (Patient)"
+        raise Refused(
+            f"{lacking} is missing or no position in a patient: where frame {plane.frame + 1} lies is unknown"
+        )
+    return plane
 
 
 def _of_nuclear(held: Held) -> Iterator[Plane]:
     header = held.header
-    order = nuclear.order_of(header, whole(header, "NumberOfFrames") or 1)
-    object.__setattr__(held, "notes", order.notes)
+    frames = whole(header, "NumberOfFrames") or 1
+    order = nuclear.order_of(header, frames)
+    held = replace(held, notes=order.notes)
     detector = item(header, "DetectorInformationSequence")
-    corner, directions = _triple(detector), _directions(detector)
+    corner, directions = corner_of(detector), directions_of(detector)
     if corner is None or directions is None:
-        corner, directions = _triple(header), _directions(header)
-    step = number(header, "SpacingBetweenSlices") or number(header, "SliceThickness")
+        corner, directions = corner_of(header), directions_of(header)
+    step, spacing = number(header, "SpacingBetweenSlices") or number(header, "SliceThickness"), _spacing(header)
     first = min(place.get(nuclear.SLICE, 1) for place in order.places)
+    several = [axis for axis in order.places[0] if len({place[axis] for place in order.places}) > 1]
+    moments = [axis for axis in several if axis != nuclear.SLICE]
     for frame, place in enumerate(order.places):
         index = place.get(nuclear.SLICE, 1)
-        when = {axis: str(place[axis]) for axis in place if axis != nuclear.SLICE}
         lies = corner
         if corner is not None and directions is not None and step:
             lies = corner + normal_of(directions) * step * (index - first)
-        yield Plane(held, frame, index, lies, directions, _spacing(header), step, {"frame": _said(when), **when})
-
-
-def _said(when: dict[str, str]) -> str:
-    return " ".join(f"{value:0>4}" for value in when.values())
+        when = {"": nuclear.named(header, place, moments)} if moments else {}
+        yield Plane(
+            held, frame, index if frames > 1 else whole(header, "InstanceNumber") or 1, lies, directions, spacing, step,
+            when, held.sop_uid if frames > 1 else "", counted=True,
+        )  # fmt: skip
 
 
 def _of_enhanced(held: Held) -> Iterator[Plane]:
     shared = item(held.header, "SharedFunctionalGroupsSequence")
+    joined = text(held.header, "ConcatenationUID") or held.sop_uid
     for frame, own in enumerate(items(held.header, "PerFrameFunctionalGroupsSequence")):
         group = _Groups(own, shared)
-        measures = group.first("PixelMeasuresSequence")
-        content = group.first("FrameContentSequence")
-        content.update(group.first("MREchoSequence"))
-        content.update(group.first("CardiacSynchronizationSequence"))
-        content.update(group.first("MRDiffusionSequence"))
-        when = {name: said for name in _TIMES if (said := text(content, name))}
-        yield Plane(
-            held, frame, frame,
-            _triple(group.first("PlanePositionSequence")), _directions(group.first("PlaneOrientationSequence")),
-            _spacing(measures), number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness"), when,
+        measures, content = group.first("PixelMeasuresSequence"), Dataset()
+        for name in _TIMED:
+            content.update(group.first(name))
+        yield _placed(
+            Plane(
+                held, frame, frame, corner_of(group.first("PlanePositionSequence")),
+                directions_of(group.first("PlaneOrientationSequence")), _spacing(measures),
+                number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness"),
+                {name: said for name in TIMES if (said := text(content, name))},
+                f"{joined} {text(content, 'StackID')}",
+            )
         )  # fmt: skip
+
+
+_TIMED = ("FrameContentSequence", "CardiacSynchronizationSequence", "MREchoSequence", "MRDiffusionSequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +192,17 @@ class _Groups:
 
     def first(self, name: str) -> Dataset:
         """Return the first item of a functional group: the frame's own, else the shared one."""
-        found = Dataset()
-        found.update(next(iter(items(self.own, name) or items(self.shared, name)), Dataset()))
-        return found
+        return next(iter(items(self.own, name) or items(self.shared, name)), Dataset())
 
 
-def _triple(dataset: Dataset) -> Points | None:
+def corner_of(dataset: Dataset) -> Points | None:
+    """Return Image Position (Patient) where it is a position."""
     found = numbers(dataset, "ImagePositionPatient")
     return np.asarray(found) if len(found) == 3 else None  # noqa: PLR2004 - x, y, z
 
 
-def _directions(dataset: Dataset) -> Points | None:
-    """Return Image Orientation (Patient) where it is two directions at right angles, of length 1."""
+def directions_of(dataset: Dataset) -> Points | None:
+    """Return Image Orientation (Patient), (6,), where it is two directions at right angles, of length 1."""
     found = np.asarray(numbers(dataset, "ImageOrientationPatient"))
     if found.shape != (6,):
         return None
@@ -182,6 +213,11 @@ def _directions(dataset: Dataset) -> Points | None:
     return np.concatenate((row / lengths[0], column / lengths[1]))
 
 
-def _spacing(dataset: Dataset) -> tuple[float, float] | None:
+def _spacing(dataset: Dataset) -> tuple[float, float]:
     found = numbers(dataset, "PixelSpacing")
-    return (found[0], found[1]) if len(found) == 2 and min(found) > 0 else None  # noqa: PLR2004 - rows, columns
+    if len(found) == 1:
+        found *= 2
+    if len(found) != 2 or min(found) <= 0:  # noqa: PLR2004 - rows, columns
+        said = "missing" if not found else "not above 0" if len(found) == 2 else "not two numbers"  # noqa: PLR2004
+        raise Refused(f"Pixel Spacing is {said}: the size of a pixel is unknown")
+    return found[0], found[1]

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.dicom.elements import text, texts
 from core.dicom.pixels import frames_of
-from core.dicom.volumes.elements import text, whole
-from core.dicom.volumes.planes import Held, Plane, held_in, is_projected, planes_of
+from core.dicom.volumes.planes import TIMES, Held, Plane, held_in, is_projected, planes_of
 from core.errors import Refused
-from core.imaging.slices import PARALLEL, arranged
+from core.imaging.slices import PARALLEL, arranged, normal_of
 from core.imaging.volume import Affine, Points, Unplaced, Volume, affine_of, centred_affine
 
-_SAME_MM = 0.01
+_LEVEL_MM = 0.05
+"""Planes whose heights differ by less lie in the same place."""
+_THREADS = 2
 
 
 @dataclass(slots=True)
@@ -36,12 +39,12 @@ def volumes_in(paths: Sequence[Path]) -> list[Volume]:
     """Return all volumes the files make, those of most slices first; gaps and duplicates are told in their notes.
 
     Single-frame series (CT, PT, MR, NM), enhanced multi-frame objects and NM RECON TOMO and RECON GATED TOMO make
-    volumes; projections, captures and documents do not and are passed over.
+    volumes; projections, captures and documents do not and are passed over (`gathered` tells why).
 
     Raises
     ------
     Refused
-        A file cannot be read, or its pixels not decoded.
+        The pixels of a slice cannot be decoded.
     """
     return gathered(paths).volumes
 
@@ -58,49 +61,70 @@ def volume_of(paths: Sequence[Path]) -> Volume:
     if len(found.volumes) == 1:
         return found.volumes[0]
     if not found.volumes:
-        raise Refused(f"no volume: {'; '.join(found.complaints) or 'there is no image'}")
-    kinds = ", ".join(f"{'x'.join(map(str, one.grid))} {one.modality}" for one in found.volumes)
-    raise Refused(
-        f"{len(found.volumes)} volumes where one was wanted ({kinds}): choose one series, direction and matrix"
-    )
+        raise Refused(f"no volume: {_few(found.complaints) or 'there is no image'}")
+    raise Refused(f"{len(found.volumes)} volumes where one was wanted: {_differing(found.volumes)}")
 
 
 def gathered(paths: Sequence[Path]) -> Gathered:
-    """Return the volumes the files make, and why the others made none."""
+    """Return the volumes the files make, and why the others made none.
+
+    Raises
+    ------
+    Refused
+        The pixels of a slice cannot be decoded.
+    """
     out = Gathered()
     planes: list[Plane] = []
     seen: Counter[str] = Counter()
-    for path in paths:
+    for number, path in enumerate(paths, 1):
         try:
             held = held_in(path)
         except Refused as refused:
-            out.complaints.append(refused.detail)
+            out.complaints.append(f"file {number} of {len(paths)}: {refused.detail}")
             continue
         seen[held.sop_uid] += 1
         if seen[held.sop_uid] == 1:
             planes += _usable(held, out.complaints)
+    left_out = tuple(out.complaints)
     for stack in _stacks(planes):
         _put_together(stack, out)
     out.volumes.sort(key=lambda one: -one.grid[0])
     again = sum(count - 1 for count in seen.values())
-    if again:
-        out.volumes = [replace(one, notes=(*one.notes, f"{again} objects came twice")) for one in out.volumes]
+    more = (*((f"{again} objects came twice",) if again else ()), *((_few(left_out),) if left_out else ()))
+    out.volumes = [replace(one, notes=(*one.notes, *more)) for one in out.volumes] if more else out.volumes
     return out
 
 
+def _few(said: Sequence[str], most: int = 5) -> str:
+    return "; ".join(said[:most]) + (f"; and {len(said) - most} more" if len(said) > most else "")
+
+
+def _differing(volumes: Sequence[Volume]) -> str:
+    """Say by what several volumes differ."""
+    grids = Counter(f"{one.modality} {one.grid[1]} x {one.grid[2]}" for one in volumes)
+    if len(grids) > 1:
+        return f"mixed matrices or modalities ({', '.join(grids)}); name the objects of one"
+    directions = {tuple(np.round(normal_of(one.affine[:3, :2].T.ravel() / 1.0), 2)) for one in volumes}
+    if len(directions) > 1:
+        return f"the slices are not parallel, they have {len(directions)} directions; name those of one"
+    return "they differ in series, frame of reference, pixel size or moment; name the objects of one"
+
+
 def _usable(held: Held, complaints: list[str]) -> list[Plane]:
-    if is_projected(held.header):
-        kind = text(held.header, "ImageType")
-        complaints.append(f"object {held.sop_uid} holds projections ({kind}): they are reconstructed first")
-        return []
-    if text(held.header, "PhotometricInterpretation") not in {"MONOCHROME2", "MONOCHROME1", ""}:
-        complaints.append(f"object {held.sop_uid} is a colour picture")
-        return []
     try:
+        _refuse_pictures(held)
         return planes_of(held)
     except Refused as refused:
         complaints.append(f"object {held.sop_uid}: {refused.detail}")
         return []
+
+
+def _refuse_pictures(held: Held) -> None:
+    if is_projected(held.header):
+        kind = texts(held.header, "ImageType")[2]
+        raise Refused(f"{kind} images are projections and have no depth: they are reconstructed first")
+    if text(held.header, "PhotometricInterpretation") not in {"MONOCHROME2", "MONOCHROME1", ""}:
+        raise Refused("it is a colour picture, not values of a patient")
 
 
 def _stacks(planes: Sequence[Plane]) -> list[list[Plane]]:
@@ -109,18 +133,18 @@ def _stacks(planes: Sequence[Plane]) -> list[list[Plane]]:
     for plane in planes:
         stacks = alike[_kind(plane)]
         stack = next((stack for stack in stacks if _parallel(stack[0].orientation, plane.orientation)), None)
-        stack.append(plane) if stack is not None else stacks.append([plane])
+        if stack is None:
+            stacks.append([plane])
+        else:
+            stack.append(plane)
     return [stack for stacks in alike.values() for stack in stacks]
 
 
 def _kind(plane: Plane) -> tuple[object, ...]:
     header = plane.held.header
-    spacing = plane.spacing and tuple(round(one, 4) for one in plane.spacing)
-    return (
-        text(header, "SeriesInstanceUID"), text(header, "FrameOfReferenceUID"), whole(header, "Rows"),
-        whole(header, "Columns"), spacing, plane.corner is None,
-        plane.held.sop_uid if plane.held.nuclear or plane.frame else "",
-    )  # fmt: skip
+    spacing = tuple(round(one, 4) for one in plane.spacing)
+    uids = text(header, "SeriesInstanceUID"), text(header, "FrameOfReferenceUID")
+    return (*uids, text(header, "Modality"), plane.held.shape, spacing, plane.corner is None, plane.stack)
 
 
 def _parallel(one: Points | None, other: Points | None) -> bool:
@@ -137,37 +161,72 @@ def _put_together(stack: list[Plane], out: Gathered) -> None:
 
 
 def _volumes(stack: list[Plane]) -> list[Volume]:
-    moments, notes = _moments(stack)
-    levels = [frozenset(_level(plane) for plane in planes) for planes in moments.values()]
-    if len(set(levels)) == 1:
-        return [_volume(list(moments.values()), tuple(moments), notes)]
-    return [_volume([planes], (), [*notes, f"moment {name}"]) for name, planes in moments.items()]
+    moments, notes = _moments(stack, _levels(stack))
+    levels = {name: frozenset(_levels(planes).values()) for name, planes in moments.items()}
+    if len({len(one) for one in levels.values()}) == 1 and _as_one(moments):
+        return [_volume(moments, notes)]
+    return [
+        _volume({name: planes}, [*notes, f"{name}: its slices are not those of the others"])
+        for name, planes in moments.items()
+    ]
 
 
-def _level(plane: Plane) -> object:
-    """Return what planes of the same place have in common."""
-    if plane.corner is None or plane.orientation is None:
-        return plane.index
-    height = plane.corner @ np.cross(plane.orientation[:3], plane.orientation[3:])
-    return round(float(height) / (5 * _SAME_MM))
+# -- moments -----------------------------------------------------------------------------------------------------------
 
 
-def _moments(stack: list[Plane]) -> tuple[dict[str, list[Plane]], list[str]]:
+def _heights(stack: Sequence[Plane]) -> NDArray[np.float64]:
+    """Return where each plane lies along the normal, in mm; its number where nobody says."""
+    if stack[0].corner is None or stack[0].orientation is None:
+        return np.asarray([float(one.index) for one in stack])
+    normal = normal_of(stack[0].orientation)
+    return np.asarray([0.0 if one.corner is None else one.corner @ normal for one in stack])
+
+
+def _levels(stack: Sequence[Plane]) -> dict[Plane, int]:
+    """Number the places along the normal at which planes lie."""
+    heights = _heights(stack)
+    order = np.argsort(heights, kind="stable")
+    steps = np.concatenate(([0], np.diff(heights[order]) > _LEVEL_MM))
+    return {stack[place]: int(level) for place, level in zip(order, np.cumsum(steps), strict=True)}
+
+
+def _as_one(moments: dict[str, list[Plane]]) -> bool:
+    """Whether all moments have slices in the same places."""
+    every = [np.sort(_heights(planes)) for planes in moments.values()]
+    return all(bool(np.abs(one - every[0]).max() <= _LEVEL_MM) for one in every)
+
+
+def _moments(stack: list[Plane], levels: dict[Plane, int]) -> tuple[dict[str, list[Plane]], list[str]]:
     """Tell planes of the same place apart by time; what nothing tells apart is a duplicate."""
-    levels = Counter(_level(plane) for plane in stack)
-    if max(levels.values()) == 1:
+    deepest = max(Counter(levels.values()).values())
+    if deepest == 1:
         return {"": stack}, []
-    for name in dict.fromkeys(name for plane in stack for name in plane.when):
-        said: dict[str, list[Plane]] = defaultdict(list)
-        for plane in stack:
-            said[plane.when.get(name, "")].append(plane)
-        if all(len({_level(plane) for plane in planes}) == len(planes) for planes in said.values()):
-            return {key: said[key] for key in sorted(said, key=_ordered)}, []
-    first: dict[object, Plane] = {}
-    for plane in sorted(stack, key=lambda one: (one.held.header.get("InstanceNumber") or 0, one.frame)):
-        first.setdefault(_level(plane), plane)
-    double = len(stack) - len(first)
-    return {"": list(first.values())}, [f"{double} slices lie where another does: the first of each is taken"]
+    found = [split for name in _times(stack) if (split := _split(stack, levels, name))]
+    if found:
+        return next((one for one in found if len(one) == deepest and _as_one(one)), found[0]), []
+    first: dict[int, Plane] = {}
+    for plane in sorted(stack, key=lambda one: (_ordered(text(one.held.header, "InstanceNumber")), one.frame)):
+        first.setdefault(levels[plane], plane)
+    return {"": list(first.values())}, [
+        f"{len(stack) - len(first)} slices lie where another does: the first of each is taken"
+    ]
+
+
+def _times(stack: Sequence[Plane]) -> list[str]:
+    said = {name for plane in stack for name in plane.when}
+    return [name for name in ("", *TIMES) if name in said]
+
+
+def _split(stack: Sequence[Plane], levels: dict[Plane, int], name: str) -> dict[str, list[Plane]]:
+    """Return the planes by the value of one of their times, in its order; nothing where it tells them not apart."""
+    said: dict[str, list[Plane]] = defaultdict(list)
+    for plane in stack:
+        said[plane.when.get(name, "")].append(plane)
+    if any(len({levels[plane] for plane in planes}) < len(planes) for planes in said.values()):
+        return {}
+    if not name:
+        return dict(said)
+    return {TIMES[name].format(key): said[key] for key in sorted(said, key=_ordered)}
 
 
 def _ordered(said: str) -> tuple[float, str]:
@@ -177,66 +236,91 @@ def _ordered(said: str) -> tuple[float, str]:
         return 0.0, said
 
 
-def _volume(moments: list[list[Plane]], names: tuple[str, ...], notes: Sequence[str]) -> Volume:
-    plane = moments[0][0]
-    places, slices, affine, gaps, more = _grid(moments[0])
-    by_level = {_level(one): place for one, place in zip(moments[0], places, strict=True)}
-    header = plane.held.header
-    grid = (slices, int(header.Rows), int(header.Columns))
-    array = np.zeros((len(moments), *grid), np.float32)
-    unit = ""
-    for number, planes in enumerate(moments):
-        unit = _filled(array[number], [(one, by_level[_level(one)]) for one in planes]) or unit
-    told = dict.fromkeys((*plane.held.notes, *notes, *more))
+# -- a volume ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Grid:
+    """Where planes stand: the slice of each, how many slices there are, where they lie, which nobody sent."""
+
+    places: NDArray[np.intp]
+    slices: int
+    affine: Affine
+    gaps: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _volume(moments: dict[str, list[Plane]], notes: Sequence[str]) -> Volume:
+    planes = next(iter(moments.values()))
+    header = planes[0].held.header
+    grid = _unplaced(planes) if planes[0].corner is None else _placed(planes)
+    array = np.zeros((len(moments), grid.slices, *planes[0].held.shape), np.float32)
+    unit = _filled(array, moments, dict(zip(_levels(planes).values(), grid.places[_order(planes)], strict=True)))
+    told = dict.fromkeys((*(note for one in planes for note in one.held.notes), *notes, *grid.notes))
     return Volume(
-        array if len(moments) > 1 else array[0], affine, unit, text(header, "Modality"),
-        names if len(moments) > 1 else (), text(header, "FrameOfReferenceUID"),
-        tuple(dict.fromkeys(one.held.sop_uid for planes in moments for one in planes)), tuple(told), gaps,
+        array if len(moments) > 1 else array[0], grid.affine, unit, text(header, "Modality"),
+        tuple(moments) if len(moments) > 1 else (), text(header, "FrameOfReferenceUID"),
+        tuple(dict.fromkeys(one.held.sop_uid for own in moments.values() for one in own)), tuple(told), grid.gaps,
     )  # fmt: skip
 
 
-def _grid(planes: list[Plane]) -> tuple[list[int], int, Affine, tuple[int, ...], tuple[str, ...]]:
-    """Return the slice index of each plane, how many slices there are, where they lie, gaps and notes."""
+def _order(planes: Sequence[Plane]) -> NDArray[np.intp]:
+    """Return the planes in the order in which `_levels` gives them."""
+    return np.argsort(_heights(planes), kind="stable")
+
+
+def _unplaced(planes: Sequence[Plane]) -> _Grid:
+    """Lay slices nobody placed as they are numbered."""
     plane = planes[0]
-    header, notes = plane.held.header, []
-    if plane.spacing is None:
-        notes.append("nobody says how large a pixel is: 1 mm is taken")
-    spacing = plane.spacing or (1.0, 1.0)
-    if plane.corner is None or plane.orientation is None:
-        rank = {index: place for place, index in enumerate(sorted(one.index for one in planes))}
-        grid = (len(planes), int(header.Rows), int(header.Columns))
-        notes.append("nobody says where the slices lie: taken as transverse, the head first, around the middle")
-        step = abs(plane.thickness_mm or spacing[0])
-        return [rank[one.index] for one in planes], grid[0], centred_affine(grid, (step, *spacing)), (), tuple(notes)
+    numbered = [one.index for one in planes]
+    places = np.asarray(numbered) - min(numbered)
+    slices = int(places.max()) + 1
+    gaps = tuple(sorted(set(range(slices)) - set(places.tolist())))
+    notes = ["nobody says where the slices lie: taken as transverse, the head first, around the middle"]
+    if not plane.step_mm:
+        notes.append("nobody says how far the slices are apart: as much as a pixel is taken")
+    if gaps:
+        notes.append(f"{len(gaps)} of {slices} slices are missing and empty here")
+    affine = centred_affine((slices, *plane.held.shape), (abs(plane.step_mm or plane.spacing[0]), *plane.spacing))
+    return _Grid(places, slices, affine, gaps, tuple(notes))
+
+
+def _placed(planes: Sequence[Plane]) -> _Grid:
+    plane = planes[0]
+    if plane.orientation is None:
+        raise Unplaced("the direction of the slices is missing")
     corners = np.stack([one.corner for one in planes if one.corner is not None])
-    row = arranged(corners, plane.orientation, plane.thickness_mm)
-    places, origin, step_mm = row.places, row.origin, row.step
-    if plane.held.nuclear and len(planes) > 1 and plane.thickness_mm is not None and plane.thickness_mm < 0:
-        places, origin, step_mm = _turned(row.places, row.slices, origin, step_mm)
-    if len(planes) == 1 and not plane.thickness_mm:
+    row = arranged(corners, plane.orientation, plane.step_mm and abs(plane.step_mm))
+    places, origin, step = row.places, row.origin, row.step
+    if plane.counted and plane.step_mm is not None and plane.step_mm < 0:
+        # a negative spacing stacks in front of the first slice (PS3.3 C.8.4.15): NM keeps its order
+        places, origin, step = row.slices - 1 - places, origin + (row.slices - 1) * step, -step
+    notes = list(row.notes)
+    if len(planes) == 1 and not plane.step_mm:
         notes.append("nobody says how thick the slice is: 1 mm is taken")
-    affine = affine_of(
-        tuple(origin), tuple(plane.orientation[:3]), tuple(plane.orientation[3:]), spacing, tuple(step_mm)
+    gaps = tuple(sorted(row.slices - 1 - gap for gap in row.gaps)) if places is not row.places else row.gaps
+    directions = tuple(plane.orientation[:3]), tuple(plane.orientation[3:])
+    return _Grid(
+        places, row.slices, affine_of(tuple(origin), *directions, plane.spacing, tuple(step)), gaps, tuple(notes)
     )
-    return places.tolist(), row.slices, affine, row.gaps, (*notes, *row.notes)
 
 
-def _turned(
-    places: NDArray[np.intp], slices: int, origin: Points, step: Points
-) -> tuple[NDArray[np.intp], Points, Points]:
-    """Count from the other end: a negative spacing stacks in front of the first slice (PS3.3 C.8.4.15)."""
-    return slices - 1 - places, origin + (slices - 1) * step, -step
+def _filled(array: NDArray[np.float32], moments: dict[str, list[Plane]], place_of: dict[int, int]) -> str:
+    """Decode all planes into their places, (moment, slice, row, column); return their unit."""
+    wanted: dict[Path, list[tuple[int, int, int]]] = defaultdict(list)
+    for moment, planes in enumerate(moments.values()):
+        for plane, level in _levels(planes).items():
+            wanted[plane.held.path].append((plane.frame, moment, place_of[level]))
 
+    def fill(path: Path) -> str:
+        own = wanted[path]
+        frames = frames_of(path, [frame for frame, _, _ in own])
+        for values, (_, moment, place) in zip(frames.array, own, strict=True):
+            array[moment, place] = values
+        return frames.unit
 
-def _filled(array: NDArray[np.float32], planes: Sequence[tuple[Plane, int]]) -> str:
-    """Decode planes into their slices; return their unit."""
-    by_object: dict[Path, list[tuple[Plane, int]]] = defaultdict(list)
-    for plane, place in planes:
-        by_object[plane.held.path].append((plane, place))
-    unit = ""
-    for path, own in by_object.items():
-        frames = frames_of(path, [plane.frame for plane, _ in own])
-        for values, (_, place) in zip(frames.array, own, strict=True):
-            array[place] = values
-        unit = frames.unit
-    return unit
+    with ThreadPoolExecutor(_THREADS) as pool:
+        units = set(pool.map(fill, wanted))
+    if len(units) > 1:
+        raise Refused(f"the slices have different units ({', '.join(sorted(units))}): they make no volume")
+    return units.pop()

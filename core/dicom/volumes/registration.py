@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import SpatialRegistrationStorage
 
-from core.dicom.volumes.elements import item, items, numbers, text
+from core.dicom.elements import item, items, numbers, text
 from core.dicom.volumes.made import Made, UidMaker, begun, code, decimals, reference
 from core.errors import Refused
 from core.imaging.volume import Affine

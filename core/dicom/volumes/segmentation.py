@@ -12,7 +12,7 @@ from pydicom.tag import Tag
 from pydicom.uid import SegmentationStorage
 
 from core.dicom.charset import charset_of, fit_text
-from core.dicom.volumes.elements import text, texts
+from core.dicom.elements import text, texts
 from core.dicom.volumes.made import Made, UidMaker, begun, code, decimal, decimals, reference
 from core.errors import Refused
 from core.imaging.volume import Volume
@@ -108,7 +108,7 @@ def _frame(volume: Volume, segment: int, slice_: int, height: int, made: Made) -
 
 
 def _put_bits(out: Dataset, frames: Mask) -> None:
-    """Put in frames of one bit a pixel, the first pixel in the lowest bit, without a gap between frames (PS3.5 8.1.1)."""
+    """Put in frames of one bit a pixel, the first in the lowest bit, without a gap between frames (PS3.5 8.1.1)."""
     out.SamplesPerPixel, out.PhotometricInterpretation = 1, "MONOCHROME2"
     out.NumberOfFrames = len(frames)
     out.Rows, out.Columns = frames.shape[1:]

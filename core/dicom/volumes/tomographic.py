@@ -13,7 +13,7 @@ from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import NuclearMedicineImageStorage
 
-from core.dicom.volumes.elements import item, items, text
+from core.dicom.elements import item, items, text
 from core.dicom.volumes.made import (
     Made,
     UidMaker,

@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydicom import Dataset
 
+from core.dicom.elements import item, number, text, texts
 from core.dicom.tracers import NUCLIDES
-from core.dicom.volumes.elements import item, number, text, texts
 from core.errors import Refused
 from core.imaging.grayscale import Body, Sex, decayed
 
