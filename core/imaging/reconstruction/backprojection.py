@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 import scipy.fft
+import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
@@ -30,7 +31,7 @@ def filtered_backprojection(projections: Projections, chosen: Filter | None = No
     the arc it stands for, opposite views sharing theirs, so that arcs between 180 and 360 degrees are right too.
     """
     chosen = chosen or Filter()
-    sinograms = filtered(projections, chosen, threads, shares(projections.angles_deg))
+    sinograms = filtered(projections, chosen, shares(projections.angles_deg))
     matrices = _matrices(tuple(projections.angles_deg), tuple(projections.centres()), projections.bins, threads)
     rays = sinograms.reshape(projections.views * projections.bins, projections.rows)
     with ThreadPoolExecutor(threads) as pool:
@@ -51,16 +52,18 @@ def shares(angles_deg: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.deg2rad(own).astype(np.float32)
 
 
-def filtered(
-    projections: Projections, chosen: Filter, threads: int = THREADS, shared: NDArray[np.float32] | None = None
-) -> Body:
-    """Return the projections after the filter, (view, bin, slice), each view times its share where one is given."""
+def filtered(projections: Projections, chosen: Filter, shared: NDArray[np.float32] | None = None) -> Body:
+    """Return the projections after the filter, (view, bin, slice), each view times its share where one is given.
+
+    The filter is a convolution of so few bins that one product by its matrix is quicker than going through frequencies.
+    """
     bins = projections.bins
-    kernel = response(chosen, bins, projections.pixel_mm).astype(np.float32)
-    spectrum = scipy.fft.rfft(projections.counts, padded(bins), axis=2, workers=threads)
-    spectrum *= kernel if shared is None else kernel * shared[:, None, None]
-    back = scipy.fft.irfft(spectrum, padded(bins), axis=2, workers=threads, overwrite_x=True)[:, :, :bins]
-    return np.ascontiguousarray(back.swapaxes(1, 2))
+    kernel = scipy.fft.irfft(response(chosen, bins, projections.pixel_mm), padded(bins))[:bins]
+    matrix = scipy.linalg.toeplitz(kernel).astype(np.float32)
+    made = np.matmul(matrix, projections.counts.swapaxes(1, 2))
+    if shared is not None:
+        made *= shared[:, None, None]
+    return np.ascontiguousarray(made)
 
 
 @lru_cache(maxsize=8)
@@ -76,21 +79,30 @@ def _matrices(
     angles_deg: Sequence[float], centres: Sequence[float], size: int, parts: int
 ) -> list[scipy.sparse.csr_matrix[np.float32]]:
     """Return the matrix that sums rays into pixels of the circle, split into `parts` by pixels."""
-    across = np.arange(size, dtype=np.float32) - (size - 1) / 2
-    y, x = (np.broadcast_to(axis, (size, size)).ravel()[_circle(size)] for axis in (across[:, None], across[None, :]))
-    turn, views = np.deg2rad(np.asarray(angles_deg)), len(angles_deg)
-    place = np.outer(-x, np.cos(turn)) + np.outer(y, np.sin(turn)) + np.asarray(centres)
-    left = np.floor(place).astype(np.int32)
-    share = (place - left).astype(np.float32)
-    bins = np.stack((left, left + 1), axis=2)
-    weights = np.stack((1 - share, share), axis=2)
-    weights[(bins < 0) | (bins >= size)] = 0
-    columns = np.clip(bins, 0, size - 1) + (np.arange(views, dtype=np.int32) * size)[None, :, None]
-    pieces = np.array_split(np.arange(len(x)), parts)
-    return [_rows(weights[piece], columns[piece], views * size) for piece in pieces]
+    pixels = np.array_split(np.flatnonzero(_circle(size)), parts)
+    turn, middles = np.deg2rad(np.asarray(angles_deg)), np.asarray(centres, np.float32)
+    cosine, sine = np.cos(turn).astype(np.float32), np.sin(turn).astype(np.float32)
+
+    def of(piece: NDArray[np.intp]) -> scipy.sparse.csr_matrix[np.float32]:
+        y, x = (axis.astype(np.float32) - np.float32((size - 1) / 2) for axis in np.divmod(piece, size))
+        return _rows(y[:, None] * sine - x[:, None] * cosine + middles, size)
+
+    with ThreadPoolExecutor(parts) as pool:
+        return list(pool.map(of, pixels))
 
 
-def _rows(weights: NDArray[np.float32], columns: NDArray[np.int32], rays: int) -> scipy.sparse.csr_matrix[np.float32]:
-    pixels, each = len(weights), weights.shape[1] * 2
-    starts = np.arange(0, pixels * each + 1, each, dtype=np.int32)
-    return scipy.sparse.csr_matrix((weights.ravel(), columns.ravel().astype(np.int32), starts), shape=(pixels, rays))
+def _rows(place: NDArray[np.float32], size: int) -> scipy.sparse.csr_matrix[np.float32]:
+    """Return the matrix of pixels that fall on places, (pixel, view): the bins on both sides, by nearness."""
+    pixels, views = place.shape
+    left = np.floor(place)
+    columns, weights = np.empty((pixels, views, 2), np.int32), np.empty((pixels, views, 2), np.float32)
+    columns[:, :, 0] = left
+    columns[:, :, 1] = columns[:, :, 0] + 1
+    np.subtract(place, left, out=weights[:, :, 1])
+    np.subtract(1, weights[:, :, 1], out=weights[:, :, 0])
+    if left.min() < 0 or left.max() >= size - 1:
+        weights[(columns < 0) | (columns >= size)] = 0
+        np.clip(columns, 0, size - 1, out=columns)
+    columns += np.arange(0, views * size, size, dtype=np.int32)[None, :, None]
+    starts = np.arange(0, 2 * pixels * views + 1, 2 * views, dtype=np.int32)
+    return scipy.sparse.csr_matrix((weights.ravel(), columns.ravel(), starts), shape=(pixels, views * size))
