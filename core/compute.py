@@ -94,6 +94,12 @@ class Pool:
             self._busy.discard(worker)
         worker.end()
 
+    @property
+    def busy(self) -> int:
+        """How many tasks run."""
+        with self._turn:
+            return len(self._busy)
+
     def close(self) -> None:
         """End every worker."""
         with self._turn:

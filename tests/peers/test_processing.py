@@ -17,6 +17,7 @@ from pydicom.uid import generate_uid
 from core import access, wire
 from core.dicom.compose import Camera, Ordered, compose
 from core.dicom.tracers import TRACERS
+from core.errors import Forbidden, Refused
 from core.imaging import phantom
 from core.imaging.acquisition import Phantom
 from core.model import Image
@@ -132,3 +133,69 @@ def filed_objects(department: Department, uids: list[str]) -> list[Dataset]:
 
 def path_of(department: Department, row: Image) -> Path:
     return department.service.keeper.local(row)
+
+
+# -- changed, repeated, cancelled --------------------------------------------------------------------------------------
+
+
+def asked(department: Department, accession: str, recipe: str, **said: object) -> wire.Processing:
+    form = wire.AskProcessing.model_validate({"recipe": recipe, **said})
+    with department.records.writing() as work:
+        return asking.ask(work, PHYSICIST, accession, form)
+
+
+def accepted(department: Department, number: int) -> wire.Processing:
+    return deciding.accept(department.service.reception, department.service.shelf, PHYSICIST, number)
+
+
+def test_what_is_repeated_with_other_parameters_takes_the_place_of_what_was_accepted(
+    department: Department, tmp_path: Path
+) -> None:
+    imaged(department, "A1", phantom.heart_spect(np.random.default_rng(1)), tmp_path / "in")
+    first = accepted(department, decided(department, "A1").id)
+    with department.records.writing() as work:
+        form = wire.RepeatProcessing(parameters={"method": "osem", "iterations": 2, "heart_axes": False})
+        again = asking.repeat(work, PHYSICIST, first.id, form)
+    assert (again.replaces, again.due, department.exam("A1").state) == (first.id, True, "acquired")
+    made = decided(department, "A1")
+    assert (made.id, made.error) == (again.id, "")
+    assert any("OSEM, 2 iterations of 8 subsets" in one for one in made.said)
+
+    accepted(department, made.id)
+
+    with department.records.reading() as work:
+        assert asking.one(work, PHYSICIST, first.id).state == ProcessingState.DISCARDED
+    assert department.exam("A1").state == "ready"
+    with pytest.raises(Refused, match="only what is made"):
+        accepted(department, made.id)
+
+
+def test_who_may_not_process_images_is_refused(department: Department, tmp_path: Path) -> None:
+    imaged(department, "A1", phantom.heart_spect(np.random.default_rng(1)), tmp_path / "in")
+    made = decided(department, "A1")
+    with pytest.raises(Forbidden):
+        deciding.accept(department.service.reception, department.service.shelf, NURSE, made.id)
+    with department.records.writing() as work, pytest.raises(Forbidden):
+        asking.cancel(work, NURSE, made.id)
+
+
+def test_what_runs_is_cancelled_within_a_second_and_what_is_discarded_is_waited_for_no_more(
+    department: Department, tmp_path: Path
+) -> None:
+    imaged(department, "A1", phantom.gated_heart_spect(np.random.default_rng(1)), tmp_path / "in", "MPI-STRESS")
+    decided(department, "A1")
+    slow = asked(department, "A1", "spect", parameters={"method": "mlem", "iterations": 200, "resolution": True})
+    until(department, "A1", lambda one: one.state == ProcessingState.RUNNING and 1 < one.done < one.total)
+    with department.records.writing() as work:
+        assert asking.cancel(work, PHYSICIST, slow.id).state == ProcessingState.CANCELLED
+    busy = department.service.pool
+    end = time.monotonic() + 1.0
+    while busy.busy and time.monotonic() < end:
+        time.sleep(0.02)
+    assert busy.busy == 0
+    assert listed(department, "A1")[0].results == []
+
+    with department.records.writing() as work:
+        for one in listed(department, "A1"):
+            deciding.discard(work, department.service.shelf, PHYSICIST, one.id)
+    assert department.exam("A1").state == "ready"

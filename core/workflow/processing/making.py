@@ -6,6 +6,7 @@ bad input.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -95,7 +96,7 @@ def make(argument: Mapping[str, Any], told: Told) -> dict[str, Any]:
     return {
         "stages": [step.as_json() for step in product.steps],
         "results": [str(one.SOPInstanceUID) for one in product.objects],
-        "numbers": product.numbers, "warnings": product.warnings, "said": product.said,
+        "numbers": _finite(product.numbers), "warnings": product.warnings, "said": product.said,
     }  # fmt: skip
 
 
@@ -103,6 +104,15 @@ def _write(folder: Path, product: Product) -> None:
     write_stages(folder, {step.name: _kept(step.array) for step in product.steps})
     for one in product.objects:
         one.save_as(object_path(folder, str(one.SOPInstanceUID)), enforce_file_format=True)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - what JSON holds
+    """Return what fits into JSON: numbers that are none become nothing."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _kept(array: NDArray[Any]) -> NDArray[Any]:

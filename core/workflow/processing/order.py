@@ -15,6 +15,8 @@ TASK = "core.workflow.processing.making:make"
 PIPELINE = "core.workflow.processing.spect"
 """What a worker may import while it waits: the heaviest, and nearly all there is."""
 
+_FILES = ("inputs", "over", "registrations")
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -24,6 +26,7 @@ class Order:
     parameters: Values
     inputs: tuple[Path, ...]
     over: tuple[Path, ...]
+    registrations: tuple[Path, ...]
     folder: Path
     version: str
     at: datetime
@@ -33,9 +36,9 @@ class Order:
     def as_json(self) -> dict[str, Any]:
         """Return it as an executor takes it."""
         return {
-            "recipe": self.recipe, "parameters": self.parameters, "inputs": [str(one) for one in self.inputs],
-            "over": [str(one) for one in self.over], "folder": str(self.folder), "version": self.version,
+            "recipe": self.recipe, "parameters": self.parameters, "folder": str(self.folder), "version": self.version,
             "at": self.at.isoformat(), "series_number": self.series_number, "before": dict(self.before),
+            **{name: [str(path) for path in getattr(self, name)] for name in _FILES},
         }  # fmt: skip
 
     @classmethod
@@ -43,9 +46,9 @@ class Order:
         """Read it back."""
         recipe = Recipe(said["recipe"])
         return cls(
-            recipe, form_of(recipe).values(said["parameters"]), tuple(map(Path, said["inputs"])),
-            tuple(map(Path, said["over"])), Path(said["folder"]), said["version"],
-            datetime.fromisoformat(said["at"]), said["series_number"], said["before"],
+            recipe, form_of(recipe).values(said["parameters"]), *(tuple(map(Path, said[name])) for name in _FILES),
+            Path(said["folder"]), said["version"], datetime.fromisoformat(said["at"]), said["series_number"],
+            said["before"],
         )  # fmt: skip
 
     def number(self, name: str) -> float:

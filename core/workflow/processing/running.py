@@ -83,12 +83,13 @@ class Maker:
             work.session.add(row)
             before = work.session.get(Processing, row.replaces) if row.replaces else None
             inputs, over = self._paths(work, row, row.inputs), self._paths(work, row, row.over)
+            registrations = self._paths(work, row, _registrations(work, row)) if row.over else ()
             parameters = form_of(row.recipe).values({}, row.parameters)  # type: ignore[arg-type]  # checked when asked
             at = work.now
         folder = self.shelf.begin(number, ticket.attempt)
         return Order(
-            Recipe(row.recipe), parameters, inputs, over, folder, self.version, at.astimezone(),
-            _FIRST_SERIES + 10 * number, before.numbers if before else {},
+            Recipe(row.recipe), parameters, inputs, over, registrations, folder, self.version, at.astimezone(),
+            _FIRST_SERIES + 10 * number, _left_by(before),
         )  # fmt: skip
 
     def _paths(self, work: Work, row: Processing, uids: Sequence[str]) -> tuple[Path, ...]:
@@ -108,6 +109,24 @@ class Maker:
         row.warnings, row.said, row.made_at = made["warnings"], made["said"], work.now
         row.done = row.total = 1
         course.move_processing(work, row, ProcessingState.MADE)
+
+
+def _left_by(before: Processing | None) -> dict[str, Any]:
+    """Return what a pipeline may use again of what is replaced: all its parameters, and the numbers it found."""
+    if before is None or not before.made_at:
+        return {}
+    parameters = form_of(before.recipe).values({}, before.parameters)  # type: ignore[arg-type]  # checked when asked
+    return {"parameters": parameters, "numbers": before.numbers}
+
+
+def _registrations(work: Work, row: Processing) -> list[str]:
+    """Return the registrations filed to the patient, the latest first."""
+    exam = work.session.get_one(Exam, row.exam_id)
+    theirs = select(Exam.id).where(col(Exam.patient_id).in_(course.one_person(work, exam.patient_id)))
+    found = select(Image.sop_uid).join(Series, col(Series.id) == Image.series_id)
+    found = found.join(Batch, col(Batch.id) == Image.batch_id).where(Image.site == row.site, Series.modality == "REG")
+    found = found.where(col(Batch.exam_id).in_(theirs), Batch.state == "filed")
+    return list(work.session.exec(found.order_by(col(Image.id).desc())))
 
 
 # -- which images ----------------------------------------------------------------------------------------------------
