@@ -24,12 +24,11 @@ from sqlmodel import select
 
 from core import course, wire
 from core.api import app as api
-from core.api import consultations, dicomweb, events, exams, images, jobs, patients, reports, session
+from core.api import consultations, dicomweb, events, exams, images, jobs, patients, reports, session, volumes
 from core.api import desk as front_desk
 from core.api import printing as films
 from core.api import processing as processings
 from core.api import service as service_page
-from core.api import volumes
 from core.api.events import Newsroom
 from core.archive.keeper import Keeper
 from core.archive.stores import ARCHIVE, COPIES, LocalStore
@@ -47,7 +46,7 @@ from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls
 from core.scu.peer import Peer, Timeouts, tls_context
 from core.settings import Settings
-from core.workflow import catalogue, commitment, fetching, integrity, printing, sending, tiering
+from core.workflow import catalogue, commitment, fetching, integrity, printing, queue, sending, tiering
 from core.workflow.health import Health, Look, Measure, space_warning
 from core.workflow.intake import Intake
 from core.workflow.integrity import Verifier
@@ -300,6 +299,7 @@ class Service:
                 with self.records.writing() as work:
                     self.keeper.sweep(work)
                 self._age()
+                self._forget()
             except (CoreError, OSError, SQLAlchemyError) as error:
                 log.warning("leftovers could not be swept (%s)", type(error).__name__)
             if self._stopping.wait(_SWEEP_EVERY):
@@ -313,6 +313,13 @@ class Service:
             for site in work.session.exec(select(Site.code)).all():
                 for what in (what for what, place in runs.items() if place):
                     tiering.queue_run(work, site, what, self.settings.online_days)
+
+    def _forget(self) -> None:
+        """Forget work that finished long ago, a little at a time."""
+        older, more = timedelta(days=self.settings.job_days), self.settings.job_days > 0
+        while more and not self._stopping.is_set():
+            with self.records.writing() as work:
+                more = queue.forget(work, older)
 
     def _mend(self) -> None:
         """Look for what is not standard in what came; a few at a time, so that nobody who sends is kept waiting."""

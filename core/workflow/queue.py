@@ -6,18 +6,20 @@ A job moves by `JOB_AFTER` alone. Cancelling one that runs moves its row at once
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
-from sqlmodel import col, func, select
+from sqlmodel import col, delete, func, select
 
 from core import access, audit, course, wire
 from core.access import Actor, ActorKind
 from core.errors import NotFound, Refused
-from core.model import Job, Processing
+from core.model import Delivery, Job, Processing
 from core.records import Work
 from core.vocabulary import JOB_AFTER, PROCESSING_AFTER, JobState, Operation, ProcessingState, may_follow
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
+_FORGOTTEN_AT_ONCE = 50
 _FOLLOWS = {
     JobState.QUEUED: ProcessingState.QUEUED,
     JobState.RUNNING: ProcessingState.RUNNING,
@@ -119,6 +121,19 @@ def _named(work: Work, actor: Actor, job_id: int) -> Job:
     if job is None or (actor.kind is ActorKind.PERSON and job.site != actor.site):
         raise NotFound(f"there is no job {job_id}: see 'photopeakd jobs list'")
     return job
+
+
+def forget(work: Work, older: timedelta) -> bool:
+    """Forget some of the work that finished longer ago, and what was sent by it; return whether there may be more.
+
+    The latest job stays, whatever its age: no number is given twice.
+    """
+    latest = select(func.max(Job.id)).scalar_subquery()
+    found = select(Job.id).where(col(Job.state).not_in(OPEN), col(Job.finished_at) < work.now - older)
+    ids = work.session.exec(found.where(col(Job.id) < latest).order_by(col(Job.id)).limit(_FORGOTTEN_AT_ONCE)).all()
+    work.session.exec(delete(Delivery).where(col(Delivery.job_id).in_(ids)))
+    work.session.exec(delete(Job).where(col(Job.id).in_(ids)))
+    return len(ids) == _FORGOTTEN_AT_ONCE
 
 
 def one(work: Work, actor: Actor, job_id: int) -> wire.Job:

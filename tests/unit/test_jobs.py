@@ -18,7 +18,7 @@ from sqlmodel import col, delete, select
 from core import access
 from core.errors import Forbidden, NotFound, PeerFailed, Refused
 from core.jobs import Jobs, Runner
-from core.model import Job, Site
+from core.model import Delivery, Job, Site
 from core.records import Records
 from core.vocabulary import JobState, Role
 from core.workflow import queue
@@ -50,6 +50,7 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]
         opened = Records(request.getfixturevalue("postgres_url"), new_uid=str)
         opened.migrate()
     with opened.writing() as work:
+        work.session.exec(delete(Delivery))
         work.session.exec(delete(Job))
         if work.session.get(Site, "MAIN") is None:
             work.add(Site(code="MAIN"))
@@ -353,3 +354,36 @@ def test_a_hundred_jobs_are_done_once_each_by_two_workers(records: Records) -> N
     assert sorted(done) == sorted(number or 0 for number in numbers)
     with records.reading() as work:
         assert work.session.exec(select(Job).where(col(Job.state) != JobState.DONE)).all() == []
+
+
+def test_work_that_finished_long_ago_is_forgotten_with_what_was_sent_by_it(records: Records) -> None:
+    day = timedelta(days=1)
+    with records.writing() as work:
+        ages = {JobState.DONE: 91, JobState.FAILED: 100, JobState.CANCELLED: 89, JobState.QUEUED: None}
+        jobs = {state: work.enqueue("MAIN", "send", {}) for state in ages}
+        for state, age in ages.items():
+            jobs[state].state = state
+            jobs[state].finished_at = None if age is None else work.now - age * day
+            jobs[state].queued_at = work.now - 200 * day
+            work.add(Delivery(site="MAIN", job_id=jobs[state].id or 0, aet="PACS", sop_uid=f"1.2.{jobs[state].id}"))
+        ids = {state: job.id for state, job in jobs.items()}
+    with records.writing() as work:
+        assert not queue.forget(work, 90 * day)
+    with records.reading() as work:
+        left = {ids[JobState.CANCELLED], ids[JobState.QUEUED]}
+        assert set(work.session.exec(select(Job.id))) == left
+        assert set(work.session.exec(select(Delivery.job_id))) == left
+
+
+def test_no_job_is_given_the_number_of_one_that_was_forgotten(records: Records) -> None:
+    with records.writing() as work:
+        numbers = []
+        for _ in range(120):
+            job = work.enqueue("MAIN", "send", {})
+            job.state, job.finished_at = JobState.DONE, work.now - timedelta(days=91)
+            numbers.append(job.id or 0)
+    with records.writing() as work:
+        assert [queue.forget(work, timedelta(days=90)) for _ in range(3)] == [True, True, False]
+    with records.writing() as work:
+        assert work.session.exec(select(Job.id)).all() == [numbers[-1]]
+        assert (work.enqueue("MAIN", "send", {}).id or 0) > numbers[-1]
