@@ -7,7 +7,7 @@ that another grid over the same patient finds the same axis. Slices are cut as A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -26,18 +26,21 @@ _MARGIN_MM = 20.0
 """How far slices go on past both ends of the wall's middle."""
 _SOLID_MM = 15.0
 _RADII_MM = (22.0, 28.0, 36.0)
-_SMALLEST_MM, _LARGEST_MM = 10.0, 60.0
-_CANDIDATES, _REFINED = 10, 5
+_SMALLEST_MM, _LARGEST_MM = 8.0, 110.0
+_CANDIDATES, _STARTS = 10, 4
 _OTHER_MM, _OTHER_DEG = 20.0, 40.0
 """Starts closer than this end as the same."""
 _WALL_MM = 7.0
 """Standard deviation of the wall as an emission image shows it."""
-_BLUR_MM = 8.0
+_BLUR_MM = 9.0
 """Standard deviation of blur and half thickness together: what is bent looks nearer to its middle than it is."""
 _OFFSETS_MM = np.arange(-24.0, 15.1, 3.0)
-_LEAST = 0.35
-"""A likeness below this is no heart: noise reaches 0.3."""
-_TELLS_UP = 0.3
+_LEAST = 0.5
+"""A likeness below this is no heart."""
+_FAINTEST = 1.4
+"""How bright the wall has to be beside cavity and surroundings: noise reaches 1.15, hearts begin at 1.8."""
+_TO_BASE = np.asarray((0.15, 0.45, 0.75, 1.25, 1.5))
+"""Rings on the way to the base, 1; past it no wall is left."""
 
 
 class Unfound(ValueError):
@@ -114,11 +117,17 @@ def heart_axis(volume: Volume) -> HeartAxis:
     if not array.any():
         raise Unfound("the image is empty: no heart can be found in it")
     image = _Image(replace(whole, array=array))
-    fitted = [_fitted(image, _Shell(10, 16, 2), start) for start in _starts(image)]
-    if not fitted:
+    shell = _Shell(10, 16, 2)
+    near = [_fitted(image, start, shell.likeness, 3) for start in _starts(image)]
+    near.sort(key=lambda shape: -shell.likeness(image, shape) * _placed(shape))
+    if not near:
         raise Unfound("nothing in the image is shaped like a left ventricle")
-    likeness, shape = max(fitted, key=lambda one: one[0] * _placed(one[1]))
-    if likeness < _LEAST:
+    shape = max(
+        (_fitted(image, one, shell.explained, 8) for one in near[:2]),
+        key=lambda one: shell.explained(image, one) * _placed(one),
+    )
+    likeness = shell.likeness(image, shape)
+    if likeness < _LEAST or shell.contrast(image, shape) < _FAINTEST:
         raise Unfound("nothing in the image is shaped like a left ventricle: set base and apex by hand")
     middle, axis, radius, apex, base = _parts(shape)
     return HeartAxis(middle - axis * base, middle + axis * apex, radius, float(np.clip(likeness, 0, 1)))
@@ -131,7 +140,7 @@ def short_axis(volume: Volume, axis: HeartAxis, voxel_mm: float | None = None) -
     2002). Voxels are cubes of `voxel_mm`, the smallest edge of the volume's when absent.
     """
     step = voxel_mm or min(volume.voxel_mm)
-    slices = int(np.ceil((axis.length_mm + 2 * _MARGIN_MM) / step))
+    slices = _count(axis.length_mm + 2 * _MARGIN_MM, step)
     first = axis.apex_mm + axis.direction * _MARGIN_MM
     return _cut(volume, (axis.lateral, -axis.anterior, -axis.direction), first, slices, step)
 
@@ -144,7 +153,7 @@ def vertical_long_axis(volume: Volume, axis: HeartAxis, voxel_mm: float | None =
     step = voxel_mm or min(volume.voxel_mm)
     half = axis.radius_mm + _MARGIN_MM
     first = (axis.base_mm + axis.apex_mm) / 2 - axis.lateral * half
-    return _cut(volume, (axis.direction, -axis.anterior, axis.lateral), first, int(np.ceil(2 * half / step)), step)
+    return _cut(volume, (axis.direction, -axis.anterior, axis.lateral), first, _count(2 * half, step), step)
 
 
 def horizontal_long_axis(volume: Volume, axis: HeartAxis, voxel_mm: float | None = None) -> Volume:
@@ -155,12 +164,17 @@ def horizontal_long_axis(volume: Volume, axis: HeartAxis, voxel_mm: float | None
     step = voxel_mm or min(volume.voxel_mm)
     half = axis.radius_mm + _MARGIN_MM
     first = (axis.base_mm + axis.apex_mm) / 2 - axis.anterior * half
-    return _cut(volume, (axis.lateral, -axis.direction, axis.anterior), first, int(np.ceil(2 * half / step)), step)
+    return _cut(volume, (axis.lateral, -axis.direction, axis.anterior), first, _count(2 * half, step), step)
+
+
+def _count(length_mm: float, step: float) -> int:
+    """Return how many steps cover a length, whatever the last digits of the step are."""
+    return int(np.ceil(length_mm / step - 1e-6))
 
 
 def _cut(volume: Volume, directions: tuple[Points, Points, Points], first: Points, slices: int, step: float) -> Volume:
     """Cut square slices; `directions` of column, row and slice, `first` the middle of the first slice."""
-    side = int(np.ceil(_FIELD_MM / step))
+    side = _count(_FIELD_MM, step)
     affine: Affine = np.eye(4)
     affine[:3, :3] = np.stack(directions, axis=1) * step
     affine[:3, 3] = first - affine[:3, :2].sum(axis=1) * (side - 1) / 2
@@ -239,59 +253,87 @@ def _hollow(array: NDArray[np.float32], radius_mm: float) -> NDArray[np.float32]
 
 
 class _Shell:
-    """The ventricle's shape as places round it and how bright each should be.
+    """The ventricle's shape as places round it, and how bright each should be.
 
     A shape is nine numbers: middle x, y, z (mm), a vector along the axis towards the apex (its length does not count),
-    the wall's radius, and how far apex and base lie from the middle, in mm.
+    the wall's radius, and how far apex and base lie from the middle, in mm. Places are (ring, angle, offset): rings
+    from the widest place to the apex, then towards the base and beyond it; offsets across the wall.
     """
 
     def __init__(self, rings: int, around: int, every: int) -> None:
-        # from beyond the base (-1.6 of base) to the apex, 1
         self._angle = np.linspace(0, 2 * np.pi, around, endpoint=False)
         self._offsets = _OFFSETS_MM[::every]
-        self._latitude = (np.arange(rings) + 0.5) / rings * np.pi / 2  # of the part towards the apex
-        self._towards_base = np.asarray([0.15, 0.45, 0.75, 1.25, 1.5])
-        wall = np.exp(-0.5 * (self._offsets / _WALL_MM) ** 2)
-        there = np.concatenate((np.ones(rings), np.asarray([1.0, 1, 1, 0, 0])))
-        weight = np.concatenate((np.cos(self._latitude), np.full(5, 0.35 * rings / 5)))
-        outside = np.where(self._offsets > _WALL_MM, 0.4, 1.0)
-        self.bright = np.broadcast_to((there[:, None] * wall)[:, None, :], (rings + 5, around, len(wall)))
-        self.weight = np.broadcast_to((weight[:, None] * outside)[:, None, :], self.bright.shape)
-        self.weight = self.weight / self.weight.sum()
-        self._unlike = self.bright - (self.weight * self.bright).sum()
-        self._spread = float(np.sqrt((self.weight * self._unlike**2).sum()))
+        self._latitude = (np.arange(rings) + 0.5) / rings * np.pi / 2
+        self._wall = np.abs(self._offsets) < _WALL_MM / 2
+        across = np.exp(-0.5 * (self._offsets / _WALL_MM) ** 2)
+        there = np.concatenate((np.ones(rings), _TO_BASE < 1))
+        area = np.concatenate((np.cos(self._latitude), np.full(len(_TO_BASE), 0.35 * rings / len(_TO_BASE))))
+        outside = np.where(self._offsets > _WALL_MM, 0.4, 1.0)  # what lies beside the heart may be bright or dark
+        whole = (len(there), around, len(across))
+        self._bright = np.broadcast_to((there[:, None] * across)[:, None, :], whole)
+        weight = np.broadcast_to((area[:, None] * outside)[:, None, :], whole)
+        self._weight = weight / weight.sum()
+        self._apex = slice(rings - rings // 3, rings)
+
+    def likeness(self, image: _Image, shape: Floats) -> float:
+        """Return the correlation of the image with the shape, -1 to 1."""
+        values = self._values(image, shape)
+        unlike = self._bright - (self._weight * self._bright).sum()
+        apart = values - (self._weight * values).sum()
+        spread = np.sqrt((self._weight * apart**2).sum() * (self._weight * unlike**2).sum())
+        return float((self._weight * apart * unlike).sum() / max(spread, 1e-12))
+
+    def explained(self, image: _Image, shape: Floats) -> float:
+        """Return the part of the image's variance the shape explains when each sector is as bright as it is.
+
+        A defect is a wall less bright, not a wall elsewhere. Sectors are an eighth of the circumference, those near
+        the apex apart; each is drawn half way towards the mean of all, or a defect could be explained by anything.
+        """
+        values = self._values(image, shape)
+        dark = self._weight * (1 - self._bright)
+        apart = values - (dark * values).sum() / dark.sum()
+        shared = self._of_sectors(self._weight * self._bright * apart)
+        own = self._of_sectors(self._weight * self._bright**2)
+        level = np.maximum((shared / own + shared.sum() / own.sum()) / 2, 0).repeat(len(self._angle) // 8, axis=1)
+        wall = np.broadcast_to(level[0][:, None], values.shape).copy()
+        wall[self._apex] = level[1][:, None]
+        left = apart - wall * self._bright
+        mean = (self._weight * values).sum()
+        return float(1 - (self._weight * left**2).sum() / max((self._weight * (values - mean) ** 2).sum(), 1e-12))
+
+    def contrast(self, image: _Image, shape: Floats) -> float:
+        """Return how bright the wall is beside what should be dark."""
+        values = self._values(image, shape)
+        wall, dark = self._weight * self._bright, self._weight * (1 - self._bright)
+        return float((wall * values).sum() / wall.sum() / max((dark * values).sum() / dark.sum(), 1e-12))
+
+    def _of_sectors(self, values: Floats) -> Floats:
+        """Return sums (2, 8): of the body and of the apex, by sector."""
+        by_ring = values.reshape(len(values), 8, -1).sum(axis=2)
+        apex = by_ring[self._apex].sum(axis=0)
+        return np.stack((by_ring.sum(axis=0) - apex, apex))
+
+    def _values(self, image: _Image, shape: Floats) -> Floats:
+        """Return what the image has there; what is far brighter than the wall counts as a little brighter."""
+        values = image.at(self.places(shape))
+        return np.asarray(np.minimum(values, 1.5 * np.median(values[: -len(_TO_BASE), :, self._wall])))
 
     def places(self, shape: Floats) -> Points:
         """Return (ring, angle, offset, 3) patient millimetres."""
         middle, axis, radius, apex, base = _parts(shape)
         first, second = _across(axis)
         sine, cosine = np.sin(self._latitude), np.cos(self._latitude)
-        along = np.concatenate((apex * sine, -base * self._towards_base))
-        out = np.concatenate((radius * cosine, np.full(5, radius)))
-        # normals of the ellipsoid; straight out beside the base
-        normal_along = np.concatenate((sine / apex, np.zeros(5)))
-        normal_out = np.concatenate((cosine / radius, np.ones(5)))
-        length = np.hypot(normal_along, normal_out)
-        offsets = (
-            self._offsets - _BLUR_MM**2 * np.concatenate((_bent(sine, apex, radius), np.full(5, 0.5 / radius)))[:, None]
-        )
-        along_at = along[:, None] + offsets * (normal_along / length)[:, None]
-        out_at = out[:, None] + offsets * (normal_out / length)[:, None]
-        round_it = np.cos(self._angle)[:, None] * first + np.sin(self._angle)[:, None] * second
-        return np.asarray(
-            middle
-            + along_at[:, None, :, None] * axis
-            + np.maximum(out_at, 0)[:, None, :, None] * round_it[None, :, None, :]
-        )
-
-    def likeness(self, image: _Image, shape: Floats) -> float:
-        """Return the correlation of the image with the shape, -1 to 1."""
-        values = image.at(self.places(shape))
-        level = float(np.median(values[:-5, :, np.abs(self._offsets) < 4]))
-        values = np.minimum(values, 1.5 * level)
-        apart = values - (self.weight * values).sum()
-        spread = float(np.sqrt((self.weight * apart**2).sum()))
-        return float((self.weight * apart * self._unlike).sum() / max(spread * self._spread, 1e-12)) if level else -1.0
+        beside = np.ones(len(_TO_BASE))
+        bent = np.concatenate((_bent(sine, apex, radius), beside / (2 * radius)))
+        offsets = self._offsets - _BLUR_MM**2 * bent[:, None]
+        # normals of the ellipsoid towards the apex, straight out towards the base
+        normal = np.stack((np.concatenate((sine / apex, 0 * beside)), np.concatenate((cosine / radius, beside))))
+        normal /= np.hypot(*normal)
+        along = np.concatenate((apex * sine, -base * _TO_BASE))[:, None] + offsets * normal[0][:, None]
+        out = np.concatenate((radius * cosine, radius * beside))[:, None] + offsets * normal[1][:, None]
+        turned = np.cos(self._angle)[:, None] * first + np.sin(self._angle)[:, None] * second
+        out = np.maximum(out, 0)
+        return np.asarray(middle + (along[..., None] * axis)[:, None] + out[:, None, :, None] * turned[:, None, :])
 
 
 def _bent(sine: Floats, apex: float, radius: float) -> Floats:
@@ -336,7 +378,7 @@ def _starts(image: _Image) -> list[Floats]:
         shape = shapes[int(number)]
         if all(_far(shape, other) for other in kept):
             kept.append(shape)
-        if len(kept) == _REFINED:
+        if len(kept) == _STARTS:
             break
     return kept
 
@@ -354,23 +396,25 @@ def _placed(shape: Floats) -> float:
     return float(1 - 0.15 * (1 - usual))
 
 
-def _fitted(image: _Image, shell: _Shell, start: Floats) -> tuple[float, Floats]:
-    """Move, turn and size the shape until it is most like the image."""
-    first, second = _across(start[3:6])
+def _fitted(image: _Image, start: Floats, score: Callable[[_Image, Floats], float], rounds: int) -> Floats:
+    """Move, turn and size the shape until its score on the image is best."""
     axis = start[3:6] / np.linalg.norm(start[3:6])
+    first, second = _across(axis)
 
     def shape_of(step: Floats) -> Floats:
         turned = axis + 0.1 * (step[3] * first + step[4] * second)
-        sizes = np.clip(start[6:9] + 3 * step[5:8], _SMALLEST_MM, 2 * _LARGEST_MM)
+        sizes = np.clip(start[6:9] + 3 * step[5:8], _SMALLEST_MM, _LARGEST_MM)
         return np.concatenate((start[:3] + 3 * step[:3], turned, sizes))
 
     def unlike(step: Floats) -> float:
         shape = shape_of(step)
-        _, _, radius, apex, base = _parts(shape)
-        # hearts are one and a quarter to twice as long as wide; what is not is possible, but has to be clear
-        odd = np.log(apex / radius / 1.5) ** 2 + 0.5 * np.log(base / radius / 0.6) ** 2
-        return -shell.likeness(image, shape) + 0.15 * float(odd)
+        return _odd(shape) - score(image, shape)
 
-    found = optimize.minimize(unlike, np.zeros(8), method="Powell", options={"xtol": 0.02, "ftol": 1e-5, "maxiter": 8})
-    shape = shape_of(np.asarray(found.x))
-    return shell.likeness(image, shape), shape
+    precision = {"xtol": 0.02, "ftol": 1e-5, "maxiter": rounds}
+    return shape_of(np.asarray(optimize.minimize(unlike, np.zeros(8), method="Powell", options=precision).x))
+
+
+def _odd(shape: Floats) -> float:
+    """Return how odd the proportions are: any are possible, unusual ones have to be clear."""
+    radius, apex, base = shape[6:9]
+    return float(0.3 * np.log(apex / radius / 1.65) ** 2 + 0.15 * np.log(base / radius / 0.65) ** 2)
