@@ -25,8 +25,8 @@ class CurvesPage(Page):
     NAME = "curves"
     TITLE = "Curves"
     HELP = (
-        "The regions followed through the frames. Left and right go from frame to frame, the figures below are those of "
-        "that frame; Home and End go to the first and the last. c changes between counts and counts per second. The "
+        "The regions followed through the frames. Left and right go from frame to frame, the figures below are those "
+        "of that frame; Home and End go to the first and the last. c changes between counts and counts per second. The "
         "wheel and the mouse zoom and move the plot."
     )
     DEFAULT_CSS = """

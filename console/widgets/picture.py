@@ -58,8 +58,21 @@ class Drawn:
             palette=answer["palette"],
             pixels=pixels,
             colours=b64decode(answer["colours"]),
-            labels=tuple((tile["top"] // 2, tile["left"], str(tile["frame"] + 1)) for tile in tiles),
+            labels=tuple((tile["top"] // 2, tile["left"], str(tile["frame"] + 1)) for tile in tiles) + _letters(answer),
         )
+
+
+def _letters(answer: Mapping[str, Any]) -> tuple[tuple[int, int, str], ...]:
+    """Say at the edges of a plane which way the patient lies."""
+    place, tiles = answer.get("place"), answer["tiles"]
+    if not place or len(tiles) != 1:
+        return ()
+    (left, right, top, bottom), tile = place["letters"], tiles[0]
+    first, last = tile["top"] // 2, (tile["top"] + tile["height"] - 1) // 2
+    middle, across = (first + last) // 2, tile["left"] + tile["width"] // 2
+    ends = [(middle, tile["left"], left), (middle, tile["left"] + tile["width"] - len(right), right)]
+    ends += [(first, across, top), (last, across, bottom)]
+    return tuple(end for end in ends if end[2])
 
 
 def painted(drawn: Drawn) -> list[Strip]:

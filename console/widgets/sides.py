@@ -77,7 +77,7 @@ class Side:
         if not self.reel.series:
             return ""
         now = self.reel.now
-        return str(now["step"] or now["description"] or now["modality"])
+        return named(now)
 
     @property
     def moments(self) -> int:
@@ -166,6 +166,12 @@ class Side:
 
 
 _HAIR = 1e-3  # mm
+
+
+def named(series: Mapping[str, Any]) -> str:
+    """Return what a series is called: its step and its description, or what made it."""
+    step, description = str(series["step"]), str(series["description"] or series["modality"])
+    return description if step.casefold() in description.casefold() else f"{step} {description}"
 
 
 def box(shape: Mapping[str, Any]) -> tuple[Point, Point]:

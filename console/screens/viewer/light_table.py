@@ -178,9 +178,13 @@ class LightTable(Page):
         self.go()
 
     def on_pane_shown(self, message: Pane.Shown) -> None:
-        """Say the numbers of what is shown now."""
+        """Say the numbers of what is shown now, and draw over it."""
         message.stop()
         self.told()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what stands over the pictures."""
 
     def on_pane_failed(self, message: Pane.Failed) -> None:
         """Say that the service is away."""
@@ -221,11 +225,9 @@ class LightTable(Page):
 
     def on_resize(self) -> None:
         """Say the numbers anew where there is another width."""
-        super().on_resize()
         self.told()
 
     def on_screen_resume(self) -> None:
         """Go on asking, and catch up with what was heard meanwhile."""
-        super().on_screen_resume()
         for pane in self.panes:
             pane.pump()

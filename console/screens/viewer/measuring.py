@@ -183,19 +183,19 @@ class Measuring(Windowing):
 
     def action_wider(self) -> None:
         """Make it wider; a cursor jumps."""
-        self._size(0, 1)
+        self._resize(0, 1)
 
     def action_narrower(self) -> None:
         """Make it narrower; a cursor jumps."""
-        self._size(0, -1)
+        self._resize(0, -1)
 
     def action_taller(self) -> None:
         """Make it taller; a cursor jumps."""
-        self._size(1, 0)
+        self._resize(1, 0)
 
     def action_flatter(self) -> None:
         """Make it flatter; a cursor jumps."""
-        self._size(-1, 0)
+        self._resize(-1, 0)
 
     def action_put_point(self) -> None:
         """Put a point where the cursor is."""
@@ -215,7 +215,7 @@ class Measuring(Windowing):
             self._pencil.move(down * step, right * step)
             self._follow()
 
-    def _size(self, taller: int, wider: int) -> None:
+    def _resize(self, taller: int, wider: int) -> None:
         pencil = self._pencil
         if pencil is None or not (tiles := self.tiles(self.pane)):
             return
@@ -321,11 +321,6 @@ class Measuring(Windowing):
         for away in range(2, 5):
             yield from (Mark(y + dy, x + dx, "place") for dy, dx in ((-away, 0), (away, 0), (0, -away), (0, away)))
 
-    def on_pane_shown(self, message: Pane.Shown) -> None:
-        """Draw over the new picture too."""
-        super().on_pane_shown(message)
-        self.draw()
-
     # -- what they hold ----------------------------------------------------------------------------------------------
 
     def _measure(self) -> None:
@@ -388,7 +383,7 @@ class Measuring(Windowing):
         own = [line for line in self.query(KeyLine) if line is not self._hand_line]
         if in_hand and not self._hand_line.is_attached:
             self.mount(self._hand_line)
-        self.NAME = _HAND if in_hand else type(self).NAME  # type: ignore[misc] - help and palette ask for it
+        self.NAME = _HAND if in_hand else type(self).NAME  # type: ignore[misc]  # help and palette ask for it
         self._hand_line.display = in_hand
         for line in own:
             line.display = not in_hand

@@ -14,7 +14,7 @@ from console.screens.viewer.told import line, moment
 from console.widgets.paged_list import Item
 from console.widgets.picture import Picture
 from console.widgets.reel import Reel
-from console.widgets.sides import FRAMES, MIP, Side
+from console.widgets.sides import FRAMES, MIP, Side, named
 from console.words import _
 
 RATES = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0)
@@ -137,6 +137,8 @@ class Moving(LightTable):
                     others = [other.at for other in self.sides if _same_space(other, shape)]
                     side.lie(shape, others[0] if others else None)
             if all(side.shape for side in self.sides):
+                for side in self.sides:  # planes of one volume are compared with each other
+                    side.look = side.look.with_scale("series")
                 self.put(layout)
 
         self.ask(
@@ -170,7 +172,7 @@ class Moving(LightTable):
         """Read the exams of the patient and their series, this exam first."""
         client, exam = self.desk.client, self.sides[0].exam
         if not exam:
-            return [({}, list(self.sides[0].reel.series))]
+            return [({}, [dict(one) for one in self.sides[0].reel.series])]
         others = client.get(f"patients/{exam['patient_number']}")["exams"]
         found = []
         for accession in [exam["accession"], *(one for one in others if one != exam["accession"])]:
@@ -184,7 +186,7 @@ class Moving(LightTable):
         for number, (exam, series) in enumerate(found):
             for one in series:
                 if one["uid"] != here:
-                    said = "  ".join(filter(None, (one["step"], one["description"] or one["modality"])))
+                    said = f"{one['modality']} {named(one)}"
                     when = f"{moment(one['date'])[:10]} {exam.get('accession', '')}"
                     options.append((f"{number} {one['uid']}", said, when))
         if not options:

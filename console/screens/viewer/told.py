@@ -106,12 +106,12 @@ def listed(sides: Sequence[Side], active: int) -> Text:
 
 def caption(side: Side, kind: str, numbers: Numbers, *, several: bool) -> str:
     """Say in a few words what one of several pictures shows."""
-    said = f"{side.title} {moment(side.reel.now['date'])[:10]} " if several else ""
+    said = f" {moment(side.reel.now['date'])[:10]} {side.title}" if several else ""
     if kind == FRAMES:
-        return f" {said}{side.reel.place + 1}/{len(side.reel.spots)} "
+        return f" {_frame(side, numbers).partition('  ')[0]}{said} "
     place = numbers.get("place") or {}
     slices = f" {place['slice'] + 1:.0f}/{place['slices']}" if place and kind != MIP else ""
-    return f" {said}{plane_words(kind)}{slices} "
+    return f" {plane_words(kind)}{slices}{said} "
 
 
 def plane_words(kind: str) -> str:

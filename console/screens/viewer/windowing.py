@@ -10,7 +10,7 @@ from console.screens.dialogs import AskText, Choose
 from console.screens.viewer.moving import Moving
 from console.widgets.picture import Picture
 from console.widgets.reel import Look, Window
-from console.widgets.sides import FRAMES, Over, Side
+from console.widgets.sides import FRAMES, Over, Side, named
 from console.words import _
 
 _STEP = 0.1  # of the window's width
@@ -171,10 +171,9 @@ class Windowing(Moving):
         for exam, series in found:
             for one in series:
                 uid = str(one["uid"])
-                titles[uid] = str(one["step"] or one["description"] or one["modality"])
+                titles[uid] = named(one)
                 if uid != self.side.series_uid:
-                    said = "  ".join(str(part) for part in (one["modality"], one["step"], one["description"]) if part)
-                    options.append((uid, said, str(exam.get("accession", ""))))
+                    options.append((uid, f"{one['modality']} {titles[uid]}", str(exam.get("accession", ""))))
         if not options:
             self.notify(_("This patient has no other series to lay over this one."), severity="warning")
             return
