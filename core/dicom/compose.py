@@ -479,7 +479,7 @@ def _pet(acquisition: Acquisition, tracer: Tracer, series_size: int) -> Dataset:
     out.AttenuationCorrectionMethod = "CT"
     out.ScatterCorrectionMethod = "model based"
     out.RandomsCorrectionMethod = "DLYD"
-    out.DecayCorrection = "START"
+    out.DecayCorrection = "ADMIN"
     out.ReconstructionMethod = "OSEM"
     out.CollimatorType = "NONE"
     out.FrameReferenceTime = "0"
