@@ -232,7 +232,9 @@ def _apart(peaks: list[tuple[float, NDArray[np.int64]]], volume: Volume, most: i
         point = volume.points(place.astype(np.float64))
         if all(np.linalg.norm(point - other) > 2 * _SEARCH_MM for other in kept):
             kept.append(point)
-    return kept[:most]
+        if len(kept) == most:
+            break
+    return kept
 
 
 def _hollow(array: NDArray[np.float32], radius_mm: float) -> NDArray[np.float32]:
