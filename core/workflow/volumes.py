@@ -110,7 +110,7 @@ class Standing:
 
     def moment(self, number: int) -> Volume:
         """Return one moment, or all together."""
-        number = number if self.volume.array.ndim > 3 else -1  # noqa: PLR2004 - moment, slice, row, column
+        number = -1 if number == 0 and self.volume.array.ndim == 3 else number  # noqa: PLR2004 - slice, row, column
         if number not in self._moments:
             self._moments[number] = moment_of(self.volume, number)
         return self._moments[number]
