@@ -138,39 +138,60 @@ def _ratio(counts: Rays, scatter: Rays | None, camera: Projector, body: Body, vi
 
 
 def _update(estimate: Estimate, ratio: Body, seen: Body, strength: _Strength, plan: Plan) -> None:
-    body = estimate.body
     if plan.prior is None or plan.prior.beta == 0:
-        ratio *= body
-        np.divide(ratio, np.maximum(seen, _LITTLE), out=ratio)
-        ratio[seen <= 0] = 0
-        estimate.body = ratio
+        estimate.body = _expected(estimate.body, ratio, seen)
     elif plan.method is Method.DE_PIERRO:
-        estimate.body = _de_pierro(body, ratio, seen, strength, plan.prior)
+        estimate.body = _de_pierro(estimate.body, ratio, seen, strength, plan.prior)
     else:
         _one_step_late(estimate, ratio, seen, strength, plan.prior)
 
 
-def _de_pierro(body: Body, ratio: Body, seen: Body, strength: _Strength, prior: Prior) -> Body:
-    """Solve 2 beta W x^2 + B x - e = 0 with B = s - beta V, by whichever form does not cancel."""
-    weight, pulled = priors.surrogate(body, prior, strength.level, strength.along)
-    pulled *= -strength.beta
-    pulled += seen  # B
-    ratio *= body  # e
-    weight *= strength.beta  # beta W
-    root = weight * ratio
-    root *= 8
-    root += pulled * pulled
-    np.sqrt(root, out=root)
-    gentle = np.abs(pulled)
-    gentle += root
-    np.maximum(gentle, _LITTLE, out=gentle)
-    negative = pulled < 0
-    ratio *= 2
-    ratio /= gentle
-    if negative.any():
-        ratio[negative] = (root - pulled)[negative] / np.maximum(4 * weight[negative], _LITTLE)
-    ratio[seen <= 0] = 0
+def _expected(body: Body, ratio: Body, seen: Body) -> Body:
+    """Return x A'(y/yhat) / s, in place of the ratio; where nothing is seen the ratio is 0 already."""
+
+    def update(rows: slice) -> None:
+        here = ratio[rows]
+        here *= body[rows]
+        here /= np.maximum(seen[rows], _LITTLE)
+
+    priors.each_slab(body, update)
     return ratio
+
+
+def _de_pierro(body: Body, ratio: Body, seen: Body, strength: _Strength, prior: Prior) -> Body:
+    """Solve 2 beta W x^2 + B x - e = 0 with B = s - beta V, V = 2 x W - dU/dx, in place of the ratio."""
+
+    def solve(rows: slice) -> None:
+        weight, pulled = priors.neighbours(body, rows, prior, strength.level, strength.along)
+        ratio[rows] = _root(body[rows], ratio[rows], seen[rows], weight, pulled, strength.beta)
+
+    priors.each_slab(body, solve)
+    return ratio
+
+
+def _root(body: Body, ratio: Body, seen: Body, weight: Body, pulled: Body, beta: np.float32) -> Body:
+    """Return the positive root, by whichever form does not cancel."""
+    weight *= beta  # beta W
+    pulled *= beta
+    pulled += seen
+    both = weight * body
+    both *= 2
+    pulled -= both  # B
+    np.multiply(ratio, body, out=both)  # e
+    root = weight * both
+    root *= 8
+    sides = np.abs(pulled)
+    root += sides * sides
+    np.sqrt(root, out=root)
+    root += sides
+    np.maximum(root, _LITTLE, out=root)
+    both *= 2
+    both /= root
+    negative = pulled < 0
+    if negative.any():
+        both[negative] = root[negative] / np.maximum(4 * weight[negative], _LITTLE)
+    both[seen <= 0] = 0
+    return both
 
 
 def _one_step_late(estimate: Estimate, ratio: Body, seen: Body, strength: _Strength, prior: Prior) -> None:

@@ -6,7 +6,7 @@ potential is given by its weight phi'(t)/t, which is what both De Pierro's surro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum, auto
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Body: TypeAlias = NDArray[np.float32]
-Pair: TypeAlias = tuple[float, tuple[slice, ...], tuple[slice, ...]]
+Place: TypeAlias = slice | tuple[slice, ...]
+Pair: TypeAlias = tuple[Place, Place, Body, Body, tuple[slice, slice]]
 
 THREADS = 2
-_SLICES = (slice(None),) * 3
-_SLAB = 16  # rows
+_SLAB_BYTES = 1 << 18
 
 
 class Potential(StrEnum):
@@ -60,99 +60,90 @@ def weights(slice_mm: float, pixel_mm: float) -> tuple[float, float, float]:
     return 1.0, 1.0, pixel_mm / slice_mm
 
 
-def surrogate(
-    body: Body, prior: Prior, scale: float, along: tuple[float, float, float], threads: int = THREADS
-) -> tuple[Body, Body]:
-    """Return (W, V): the sums over neighbours of w and of w * (xj + xk), with w weighted by phi'(t)/t.
-
-    De Pierro (1995) with the half-quadratic weights of a non-quadratic potential (Erdogan & Fessler 1999). Worked
-    through in slabs that stay in the processor's cache.
-    """
-    total, pulled = np.zeros_like(body), np.zeros_like(body)
-    starts = range(0, len(body), _SLAB)
-
-    def within(start: int) -> None:
-        rows = slice(start, start + _SLAB)
-        for weight, here, there in _pairs(body.ndim, along):
-            _add(body[rows], total[rows], pulled[rows], (weight, here, there), prior, scale)
-
-    def between(start: int) -> None:
-        rows = slice(start - 1, start + 1)
-        first = next(_pairs(body.ndim, along))
-        _add(body[rows], total[rows], pulled[rows], first, prior, scale)
-
+def each_slab(body: Body, work: Callable[[slice], None], threads: int = THREADS) -> None:
+    """Do a piece of work on slabs of rows that stay in the processor's cache, each by itself."""
+    rows = max(2, _SLAB_BYTES // max(1, body[0].nbytes))
+    slabs = [slice(start, min(start + rows, len(body))) for start in range(0, len(body), rows)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(within, starts))
-        list(pool.map(between, starts[1:]))
-    return total, pulled
+        list(pool.map(work, slabs))
 
 
-def _add(
-    body: Body,
-    total: Body,
-    pulled: Body,
-    pair: Pair,
-    prior: Prior,
-    scale: float,
-) -> None:
-    weight, here, there = pair
-    one, other = body[here], body[there]
-    together = one + other
-    mine, theirs = _weights(prior, one, other, together, scale)
-    alike = mine is theirs
-    for own, places in ((mine, (here, there) if alike else (here,)), (theirs, () if alike else (there,))):
-        if weight != 1:
-            np.multiply(own, np.float32(weight), out=own)
-        for place in places:
-            total[place] += own
-        np.multiply(own, together, out=own)
-        for place in places:
-            pulled[place] += own
+def neighbours(
+    body: Body, rows: slice, prior: Prior, scale: float, along: tuple[float, float, float]
+) -> tuple[Body, Body]:
+    """Return (W, dU/dx) of some rows: the sums over neighbours of w and of w * (xj - xk), w weighted by phi'(t)/t.
+
+    De Pierro (1995) with the half-quadratic weights of a non-quadratic potential (Erdogan & Fessler 1999) wants W, and
+    2 xj W - dU/dx for its sum of w * (xj + xk); one-step-late wants dU/dx, for relative differences Nuyts 2002, eq. 5.
+    """
+    own = body[rows]
+    total, pull = np.zeros_like(own), np.zeros_like(own)
+    for axis, weight in enumerate(along):
+        for here, there, one, other, share in _pairs(body, rows, axis):
+            mine, theirs, difference = _weights(prior, one, other, scale)
+            if weight != 1:
+                mine *= np.float32(weight)
+                if theirs is not mine:
+                    theirs *= np.float32(weight)
+            total[here] += mine[share[0]]
+            total[there] += theirs[share[1]]
+            if theirs is mine:
+                mine *= difference
+                pull[here] += mine[share[0]]
+                pull[there] -= mine[share[1]]
+            else:
+                pull[here] += (mine * difference)[share[0]]
+                pull[there] -= (theirs * difference)[share[1]]
+    return total, pull
+
+
+def _pairs(body: Body, rows: slice, axis: int) -> Iterator[Pair]:
+    """Give the pairs of neighbours along an axis that touch some rows.
+
+    Each is where its first and its second lie within the rows, their values, and which pairs touch the rows by the
+    first and by the second: a pair across the border of a slab belongs to it by one of them.
+    """
+    whole = slice(None)
+    if axis:
+        first, second = [whole] * 3, [whole] * 3
+        first[axis], second[axis] = slice(None, -1), slice(1, None)
+        own = body[rows]
+        yield tuple(first), tuple(second), own[tuple(first)], own[tuple(second)], (whole, whole)
+        return
+    low, high = max(rows.start - 1, 0), min(rows.stop + 1, len(body))
+    near, size = body[low:high], rows.stop - rows.start
+    before, after = rows.start - low, high - rows.stop
+    here, there = slice(0, size - 1 + after), slice(1 - before, size)
+    yield here, there, near[:-1], near[1:], (slice(before, None), slice(None, len(near) - 1 - after))
+
+
+def slope(body: Body, prior: Prior, scale: float, along: tuple[float, float, float]) -> Body:
+    """Return dU/dx of the whole body, for one-step-late."""
+    made = np.empty_like(body)
+
+    def fill(rows: slice) -> None:
+        made[rows] = neighbours(body, rows, prior, scale, along)[1]
+
+    each_slab(body, fill)
+    return made
 
 
 def energy(body: Body, prior: Prior, scale: float, along: tuple[float, float, float]) -> float:
     """Return U(x), to watch the objective."""
     total = 0.0
-    for weight, here, there in _pairs(body.ndim, along):
-        one, other = body[here].astype(np.float64), body[there].astype(np.float64)
-        total += weight * float(_potential(prior, one, other, scale).sum())
+    for axis, weight in enumerate(along):
+        for _, _, one, other, _ in _pairs(body, slice(0, len(body)), axis):
+            total += weight * float(_potential(prior, one.astype(np.float64), other.astype(np.float64), scale).sum())
     return total
 
 
-def slope(body: Body, prior: Prior, scale: float, along: tuple[float, float, float]) -> Body:
-    """Return dU/dx, for one-step-late: for relative differences as Nuyts 2002, eq. 5."""
-    total = np.zeros_like(body)
-    for weight, here, there in _pairs(body.ndim, along):
-        one, other = body[here], body[there]
-        mine, theirs = _weights(prior, one, other, one + other, scale)
-        difference = (one - other) * np.float32(weight)
-        total[here] += mine * difference
-        total[there] -= theirs * difference
-    return total
-
-
-def _pairs(
-    axes: int, along: tuple[float, float, float]
-) -> Iterator[tuple[float, tuple[slice, ...], tuple[slice, ...]]]:
-    for axis in range(axes):
-        here, there = list(_SLICES[:axes]), list(_SLICES[:axes])
-        here[axis], there[axis] = slice(None, -1), slice(1, None)
-        yield along[axis], tuple(here), tuple(there)
-
-
-def _weights(prior: Prior, one: Body, other: Body, together: Body, scale: float) -> tuple[Body, Body]:
-    """Return phi'(t)/t, t = one - other, as each of both sees it; they differ for relative differences alone."""
-    t = one - other
-    np.abs(t, out=t)
+def _weights(prior: Prior, one: Body, other: Body, scale: float) -> tuple[Body, Body, Body]:
+    """Return phi'(t)/t as each of both sees it, and t = one - other; they differ for relative differences alone."""
+    difference = one - other
+    t = np.abs(difference)
     edge = np.float32(prior.edge * scale)
     if prior.potential is Potential.RELATIVE_DIFFERENCE:
-        t *= np.float32(prior.edge)
-        t += together
-        t += np.float32(1e-6 * scale)
-        mine = (t + 2 * other) * np.float32(scale)
-        theirs = (t + 2 * one) * np.float32(scale)
-        t *= t
-        return mine / t, theirs / t
+        return *_relative(t, one, other, prior, scale), difference
     if prior.potential is Potential.QUADRATIC:
         t.fill(1)
     elif prior.potential is Potential.HUBER:
@@ -161,8 +152,25 @@ def _weights(prior: Prior, one: Body, other: Body, together: Body, scale: float)
     else:
         t *= 1 / edge
         np.maximum(t, np.float32(1e-3), out=t)
-        t = np.tanh(t) / t
-    return t, t
+        risen = np.tanh(t)
+        np.divide(risen, t, out=t)
+    return t, t, difference
+
+
+def _relative(t: Body, one: Body, other: Body, prior: Prior, scale: float) -> tuple[Body, Body]:
+    """Return (gamma |t| + one + 3 other) / (one + other + gamma |t|)^2, and the same with both changed (Nuyts 2002)."""
+    t *= np.float32(prior.edge)
+    t += one
+    t += other
+    t += np.float32(1e-6 * scale)
+    squared = np.float32(scale) / (t * t)
+    mine = other * np.float32(2)
+    mine += t
+    mine *= squared
+    theirs = one * np.float32(2)
+    theirs += t
+    theirs *= squared
+    return mine, theirs
 
 
 def _potential(prior: Prior, one: NDArray[np.float64], other: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
