@@ -1,6 +1,7 @@
 """Pictures to keep: PNG, and animated PNG in the colours and the window of the screen.
 
-An animated PNG is read by every browser and loses nothing; a frame lasts as long as the object says.
+An animated PNG is read by every browser and loses nothing. A frame lasts as long as the object says, but where that is
+longer than a person waits, in a dynamic study say, the loop runs at its own speed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ AnyExport = TypeVar("AnyExport", wire.Export, wire.VolumeExport)
 
 MOST_FRAMES = 1000
 _USUAL_MS = 100.0
+_LONGEST_MS = 1000.0
 
 
 def of_image(box: LightBox, row: Image, asked: wire.Export, series: Sequence[Image] = ()) -> bytes:
@@ -48,7 +50,7 @@ def of_image(box: LightBox, row: Image, asked: wire.Export, series: Sequence[Ima
             return _png(_painted(shown))
         window = window_shown(frames, frames.array, request)
         each = replace(request, shown=1, lower=window.lower, upper=window.upper)
-        lasting = asked.frame_ms or frames.frame_ms or _USUAL_MS
+        lasting = asked.frame_ms or _watchable(frames.frame_ms)
         return _apng((_painted(render(frames, replace(each, frame=k))) for k in range(len(frames.array))), lasting)
     except ValueError as error:
         raise Invalid(str(error)) from error
@@ -63,7 +65,7 @@ def of_volume(standing: Standing, asked: wire.VolumeExport, above: Above | None 
         looks = _CINES[asked.cine](standing, _steady(standing, look, above))
         if len(looks) > MOST_FRAMES:
             raise Invalid(f"a cine has at most {MOST_FRAMES} frames, not {len(looks)}: name fewer")
-        lasting = asked.frame_ms or (standing.frame_ms if asked.cine == "moments" else None) or _USUAL_MS
+        lasting = asked.frame_ms or _watchable(standing.frame_ms if asked.cine == "moments" else None)
         return _apng((_both(drawn_by(standing, one, above), one) for one in looks), lasting)
     except ValueError as error:
         raise Invalid(str(error)) from error
@@ -122,6 +124,10 @@ def _moment(standing: Standing, look: wire.VolumeExport) -> int:
 
 def _or(given: float | None, otherwise: float) -> float:
     return otherwise if given is None else given
+
+
+def _watchable(frame_ms: float | None) -> float:
+    return frame_ms if frame_ms and frame_ms <= _LONGEST_MS else _USUAL_MS
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

@@ -231,7 +231,9 @@ class LightBox:
             array = self._in_unit(row, frames_of(self._locate(row)), unit).array
         else:
             array = self.frames(row, range(0, row.frames, apart), unit).array
-        return np.asarray(array, np.float32).reshape(-1)[:: 1 + array.size // _TELLING_VALUES]
+        values = np.asarray(array, np.float32).reshape(-1)
+        ends = [np.nanmin(values), np.nanmax(values)]
+        return np.append(values[:: 1 + values.size // _TELLING_VALUES], ends)
 
     def _decoded(self, row: Image, wanted: tuple[int, ...]) -> Frames:
         key = (row.sha256, wanted)

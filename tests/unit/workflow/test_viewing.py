@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import zlib
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pictures
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -23,7 +25,7 @@ from core.dicom.tracers import TRACERS
 from core.errors import Broken, Forbidden, Invalid, NotFound, Refused
 from core.imaging import phantom
 from core.model import Exam, Image
-from core.workflow import viewing
+from core.workflow import exporting, measuring, viewing
 from core.workflow.reception import Reception
 from core.workflow.viewing import LightBox
 from tests.unit.workflow.arrivals import CLERK, DOCTOR, PHYSICIST, READER, Arrivals
@@ -153,3 +155,75 @@ def test_only_those_with_the_right_see_images(room: Room) -> None:
     assert room.row(actor=READER).sop_uid == room.uid
     with room.arrivals.records.reading() as work:
         assert viewing.exam_series(work, READER, "A1")
+
+
+BOX = [[40.0, 20.0], [80.0, 60.0]]
+
+
+def test_a_region_has_the_counts_of_the_frame(room: Room) -> None:
+    asked = wire.MeasureRegion(frame=9, shape="rectangle", points=BOX, name="left kidney")
+    told = measuring.on_frame(room.box, room.row(), asked)
+    inside = room.acquisition.frames[9, 40:80, 20:60]
+    assert (told.total, told.max, told.pixels, told.unit) == (inside.sum(), inside.max(), 1600, "counts")
+    assert told.area_mm2 == pytest.approx(1600 * 3.9**2)
+    with pytest.raises(Invalid, match="no pixel"):
+        measuring.on_frame(room.box, room.row(), asked.model_copy(update={"points": [[1.2, 1.2], [1.3, 1.3]]}))
+    with pytest.raises(Invalid, match="there is no frame 900"):
+        measuring.on_frame(room.box, room.row(), asked.model_copy(update={"frame": 900}))
+
+
+def test_a_curve_follows_regions_through_the_phases_of_a_study(room: Room) -> None:
+    regions = [wire.Region(name="left", shape="rectangle", points=BOX), wire.Region(shape="ellipse", points=BOX)]
+    told = measuring.through_frames(room.box, room.row(), wire.AskCurves(regions=regions))
+    frames = room.acquisition.frames
+    assert told.timed
+    assert told.times_s[:3] == [10.0, 30.0, 50.0]
+    assert told.curves[0].values == frames[:, 40:80, 20:60].sum(axis=(1, 2)).tolist()
+    assert told.curves[1].pixels == pytest.approx(np.pi * 400, rel=0.02)
+    [phase] = told.phases
+    assert (phase.frames, phase.frame_s) == (len(frames), 20.0)
+    rated = measuring.through_frames(room.box, room.row(), wire.AskCurves(regions=regions, rate=True))
+    assert rated.curves[0].unit == "counts/s"
+    assert rated.curves[0].values[5] == pytest.approx(told.curves[0].values[5] / 20)
+    with pytest.raises(Refused, match="there is no detector 2; the object has 1"):
+        measuring.through_frames(room.box, room.row(), wire.AskCurves(regions=regions, detector=2))
+
+
+def test_a_window_may_be_that_of_all_frames_and_one_end_may_be_moved(room: Room) -> None:
+    row = room.row()
+    shown = [room.box.picture(row, wire.Look(frame=k, scale="series", auto="maximum"))["window"] for k in (0, 40)]
+    assert shown[0] == shown[1] == {"lower": 0.0, "upper": float(room.acquisition.frames.max())}
+    own = room.box.picture(row, wire.Look(frame=3, lower=2))["window"]
+    assert own["lower"] == 2  # type: ignore[index]
+    assert own["upper"] == room.box.picture(row, wire.Look(frame=3))["window"]["upper"]  # type: ignore[index]
+
+
+def test_a_grid_may_pass_over_frames_and_tells_which_part_of_each_is_shown(room: Room) -> None:
+    picture = room.box.picture(room.row(), wire.Look(frame=4, grid=3, step=10, zoom=2))
+    assert picture["frames"] == [4, 14, 24]
+    assert [tile["part"] for tile in picture["tiles"]] == [(32, 32, 64, 64)] * 3  # type: ignore[attr-defined]
+
+
+def test_a_header_is_searched_by_number_name_and_value(room: Room) -> None:
+    path = room.box.file(room.row())
+    assert [row.keyword for row in viewing.header(path, "0010,0010")] == ["PatientName"]
+    assert [row.keyword for row in viewing.header(path, "zhang^wei")] == ["PatientName"]
+    within = viewing.header(path, "actual frame duration")
+    assert [row.keyword for row in within] == ["PhaseInformationSequence", "ActualFrameDuration"]
+    assert [row.tag[0] for row in within] == ["(", ">"]
+    assert viewing.header(path, "no such thing") == []
+
+
+def test_frames_are_kept_as_png_and_as_a_film_loop(room: Room) -> None:
+    asked = wire.Export(rows=128, columns=200, frame=5, last=14, format="apng", map="hot_iron")
+    with Pictures.open(io.BytesIO(exporting.of_image(room.box, room.row(), asked))) as loop:
+        assert (getattr(loop, "n_frames", 1), loop.size) == (10, (128, 128))
+        loop.seek(3)
+        assert loop.info["duration"] == pytest.approx(100)  # nobody waits the 20 s of a frame
+        third = np.asarray(loop.convert("RGB"))
+    with Pictures.open(io.BytesIO(exporting.of_image(room.box, room.row(), wire.Export(frame=8)))) as still:
+        assert still.size == (512, 512)
+    assert third.any()
+    assert np.ptp(third.astype(int), axis=-1).max() > 100  # in colour
+    with pytest.raises(Invalid, match="there is no frame 700"):
+        exporting.of_image(room.box, room.row(), wire.Export(frame=700))
