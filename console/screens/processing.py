@@ -513,17 +513,16 @@ class ProcessingPage(Processed):
             return ""
         frame = min(self._steps.frame, stage["frames"] - 1) + 1
         before = _("before: ") if number != self._one["id"] else ""
-        return f"{before}{_(stage['title'])}  {frame}/{stage['frames']}"
+        return f"{before}{frame}/{stage['frames']}  {_(stage['title'])}"
 
     def _told(self, tones: Mapping[str, str]) -> Text:
         one, pane = self._one, self._pane("now")
         text = complaints(one, tones)
-        text.append_text(stages_told(one["stages"], self._steps.number))
+        text.append_text(stages_told(one["stages"], self._steps.number, self.query_one("#told").size.width))
         if self._steps.stage is not None and pane.numbers:
             text.append_text(self._picture_told(pane.numbers))
-        text.append_text(numbers_told(one["numbers"]))
         text.append_text(parameters_told(one, self.recipes.get(one["recipe"])))
-        return text
+        return text.append_text(numbers_told(one["numbers"], plain=self.desk.ascii))
 
     def _picture_told(self, numbers: Mapping[str, Any]) -> Text:
         """Say the numbers of the picture on the screen: they always state count range and window."""

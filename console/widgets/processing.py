@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from console.widgets import states
-from console.widgets.cells import Cell
+from console.widgets.cells import Cell, fit
 from console.widgets.people import clock, name
 from console.words import _
 from core.vocabulary import ProcessingState
@@ -17,6 +17,9 @@ from core.vocabulary import ProcessingState
 Item = Mapping[str, Any]
 Parameters = Mapping[str, Any]
 
+_DIGITS = 9  # steps that have a key of their own
+_ROW = 6  # numbers in a row that are read one by one; more are drawn
+_CURVE = 24  # cells of a curve
 _RULE = "rule"  # asked for by what the catalogue or the protocol says
 UNDER_WAY = frozenset({ProcessingState.WAITING, ProcessingState.QUEUED, ProcessingState.RUNNING})
 TO_ACCEPT = frozenset({ProcessingState.MADE})
@@ -101,22 +104,21 @@ def choice_words(value: str) -> str:
     return _(value.replace("_", " "))
 
 
-def parameter_lines(recipe: Item, values: Parameters) -> list[tuple[str, str, bool]]:
-    """Return label, value, and whether it is another than usual, of the parameters that apply; the unusual first."""
+def unusual(recipe: Item, values: Parameters) -> list[tuple[str, str]]:
+    """Return label and value of the parameters that apply and are other than usual."""
     every = with_defaults(recipe, values)
-    lines = [
-        (_(one["label"]), value_words(one, every[one["name"]]), every[one["name"]] != one["default"])
+    return [
+        (_(one["label"]), value_words(one, every[one["name"]]))
         for one in recipe["parameters"]
-        if applies(one, every)
+        if applies(one, every) and every[one["name"]] != one["default"]
     ]
-    return sorted(lines, key=lambda told: not told[2])
 
 
 # -- in full ---------------------------------------------------------------------------------------------------------
 
 
 def about(one: Item, recipe: Item | None, now: datetime, tones: Mapping[str, str], *, plain: bool) -> Text:
-    """Return everything known of a processing; what differs from the usual is bold."""
+    """Return everything known of a processing."""
     text = Text()
     cell = state_cell(one, ascii_only=plain)
     text.append(f"{_(one['title'])}  ", "bold").append(f"{cell.text}{cell.tail}\n", tones.get(cell.tone, ""))
@@ -124,10 +126,10 @@ def about(one: Item, recipe: Item | None, now: datetime, tones: Mapping[str, str
     if one["total"] and one["state"] in UNDER_WAY:
         text.append(f"{bar(one, 24, ascii_only=plain)}  {one['done']}/{one['total']}\n", tones.get("warn", ""))
     text.append_text(complaints(one, tones))
-    text.append_text(numbers_told(one["numbers"]))
+    text.append_text(parameters_told(one, recipe))
     for label, value in _record(one, now):
         text.append(f"{label}  ", "dim").append(f"{value}\n")
-    return text.append_text(parameters_told(one, recipe))
+    return text.append_text(numbers_told(one["numbers"], plain=plain))
 
 
 def complaints(one: Item, tones: Mapping[str, str]) -> Text:
@@ -141,41 +143,53 @@ def complaints(one: Item, tones: Mapping[str, str]) -> Text:
 
 
 def parameters_told(one: Item, recipe: Item | None) -> Text:
-    """Return the parameters that apply, a line each, those other than usual bold; and what the service says of them."""
+    """Return what was done as the service says it, then the parameters that are other than usual, a line each."""
     text = Text()
-    for label, value, unusual in parameter_lines(recipe, one["parameters"]) if recipe else ():
-        text.append(f"{label}  ", "dim").append(f"{value}\n", "bold" if unusual else "")
     for words in one["said"]:
-        text.append(f"{words}\n", "italic")
+        text.append(f"{words}\n")
+    for label, value in unusual(recipe, one["parameters"]) if recipe else ():
+        text.append(f"{label}  ", "dim").append(f"{value}\n", "bold")
     return text
 
 
-def stages_told(stages: Sequence[Item], seen: int) -> Text:
-    """Return the steps, a line each, with the digit that goes there."""
+def stages_told(stages: Sequence[Item], seen: int, width: int) -> Text:
+    """Return the steps, a line each, with the digit that goes there and how many frames there are."""
     text = Text()
     for number, stage in enumerate(stages):
         mark = ">" if number == seen else " "
-        digit = str(number + 1) if number < 9 else " "  # noqa: PLR2004 - there are nine such keys
-        words = f"{mark}{digit} {_(stage['title'])}  {stage['frames']}\n"
-        text.append(words, "bold" if number == seen else "dim")
+        digit = str(number + 1) if number < _DIGITS else " "
+        title = fit(_(stage["title"]).partition(",")[0], max(8, width - 8))
+        text.append(f"{mark}{digit} {title} {stage['frames']:>4}\n", "bold" if number == seen else "dim")
     return text.append("\n") if stages else text
 
 
-def numbers_told(numbers: Mapping[str, Any]) -> Text:
-    """Return the numbers of a result, a line each, as the service worded them."""
+def numbers_told(numbers: Mapping[str, Any], *, plain: bool) -> Text:
+    """Return the numbers of a result, a line each; a long row of them as a curve between its ends."""
     text = Text()
     for label, value in numbers.items():
-        text.append(f"{_(label.replace('_', ' '))}  ", "dim").append(f"{number_words(value)}\n")
+        text.append(f"{_(label.replace('_', ' '))}  ", "dim").append(f"{number_words(value, plain=plain)}\n")
     return text
 
 
-def number_words(value: Any) -> str:  # noqa: ANN401 - JSON
-    """Return one number, or several in their order."""
+def number_words(value: Any, *, plain: bool) -> str:  # noqa: ANN401 - JSON
+    """Return one number, several in their order, or a long row of them as a curve."""
     if isinstance(value, bool) or value is None:
         return _("yes") if value else _("no")
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "  ".join(number_words(one) for one in value)
+    if isinstance(value, list):
+        if len(value) > _ROW and all(isinstance(one, int | float) for one in value):
+            return f"{min(value):.3g} .. {max(value):.3g}\n{curve(value, plain=plain)}"
+        return "  ".join(number_words(one, plain=plain) for one in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def curve(values: Sequence[float], *, plain: bool) -> str:
+    """Return a row of numbers as a curve, a cell each; two make one cell where they would not fit."""
+    marks = "_.-=+*#%" if plain else "▁▂▃▄▅▆▇█"
+    each = -(-len(values) // _CURVE)
+    pairs = [values[place : place + each] for place in range(0, len(values), each)]
+    means = [sum(pair) / len(pair) for pair in pairs]
+    low, high = min(means), max(means)
+    return "".join(marks[min(len(marks) - 1, int((one - low) / (high - low or 1) * len(marks)))] for one in means)
 
 
 def _record(one: Item, now: datetime) -> list[tuple[str, str]]:
@@ -184,9 +198,10 @@ def _record(one: Item, now: datetime) -> list[tuple[str, str]]:
         lines.append((_("Made"), clock(one["made_at"], now)))
     if one["accepted_at"]:
         lines.append((_("Accepted"), f"{clock(one['accepted_at'], now)}  {one['accepted_by']}"))
-    lines.append((_("From"), _("{count} objects").format(count=len(one["inputs"]))))
+    lines.append((_("From"), _("{count} objects").format(count=len(one["inputs"]) + len(one["over"]))))
     if one["results"]:
-        lines.append((_("Filed"), _("{count} objects").format(count=len(one["results"]))))
+        label = _("Filed") if one["state"] == ProcessingState.ACCEPTED else _("Result")
+        lines.append((label, _("{count} objects").format(count=len(one["results"]))))
     if one["version"]:
         lines.append((_("Version"), one["version"]))
     return lines

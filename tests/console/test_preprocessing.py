@@ -132,7 +132,7 @@ async def test_what_another_asks_for_comes_into_sight(room: ReadingRoom, tmp_pat
 async def test_each_step_is_looked_at_frame_by_frame(room: ReadingRoom, tmp_path: Path, size: tuple[int, int]) -> None:
     made(room)
     async with looking_at(room, tmp_path, size) as sitting:
-        await sitting.sees(">3 Reconstructed", "Reconstructed  5/8", "Window", "Range", "counts")
+        await sitting.sees(">3 Reconstructed", "5/8  Reconstructed", "Window", "Range", "counts")
         assert (await shown(sitting))["maximum"] == pytest.approx(304)
         await sitting.press("up")
         await sitting.sees(">2 Corrected", "7/12")
@@ -150,7 +150,7 @@ async def test_before_stands_beside_after(room: ReadingRoom, tmp_path: Path) -> 
     async with looking_at(room, tmp_path) as sitting:
         await sitting.until(lambda: "before" not in sitting.seen())
         await sitting.press("b")
-        await sitting.sees("before: Reconstructed")
+        await sitting.sees("before: 5/8  Reconstructed")
         await sitting.until(lambda: pane(sitting, "earlier").settled)
         assert f"processing/{first}/" in pane(sitting, "earlier").shown.path  # type: ignore[union-attr]
         await sitting.press("right")
