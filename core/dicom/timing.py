@@ -102,7 +102,10 @@ def _chosen(order: nuclear.Order, wanted: dict[str, int]) -> tuple[int, ...]:
 
 def _phases(header: Dataset, frames: tuple[int, ...], of_phase: list[int], notes: tuple[str, ...]) -> Timing:
     sequence = items(header, "PhaseInformationSequence")
-    middles, durations, parts, now = [], [], [], 0.0
+    middles: list[float] = []
+    durations: list[float] = []
+    parts: list[Part] = []
+    now = 0.0
     for number_, phase in enumerate(sequence, 1):
         count = of_phase.count(number_)
         length = number(phase, "ActualFrameDuration")

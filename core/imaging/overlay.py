@@ -57,7 +57,7 @@ def fused_levels(
     Edges are those of either, whichever are stronger; `share` is that of the upper one in what is left.
     """
     one, other = (
-        window.levels(values).astype(np.float32) / (_LEVELS - 1)
+        np.asarray(window.levels(values) / np.float32(_LEVELS - 1), np.float32)
         for values, window in zip((below, above), windows, strict=True)
     )
     deepest = min(pywt.dwt_max_level(size, _WAVELET) for size in one.shape[1:])

@@ -124,7 +124,7 @@ def sampled(
     to_here[:3, 3] += to_here[:3, 2] * number
     matrix, offset = to_here[:3, :3][::-1, ::-1], to_here[:3, 3][::-1]
     made = ndimage.affine_transform(
-        volume.array, matrix, offset, (1, *onto.grid[1:]), np.float32, order=1, mode="constant", cval=outside
+        volume.array, matrix, offset, (1, *onto.grid[1:]), output=np.float32, order=1, mode="constant", cval=outside
     )
     return np.asarray(made[0], np.float32)
 
@@ -215,7 +215,7 @@ class Projector:
         return max(1, round(self.width_mm / self.pixel_mm))
 
     def _seen(self, angle: float) -> NDArray[np.float32]:
-        columns = np.arange(self._columns) - (self._columns - 1) / 2
+        columns = np.arange(self._columns, dtype=np.float64) - (self._columns - 1) / 2
         ys, xs = self._ways(angle, columns)
         best = np.full((len(columns), self.array.shape[2]), self.nothing, np.float32)
         for y, x in zip(ys, xs, strict=True):
@@ -301,7 +301,9 @@ def _whole(volume: Volume, onto: Cut) -> NDArray[np.floating]:
     to_here = np.linalg.inv(volume.affine) @ onto.affine
     matrix, offset = to_here[:3, :3][::-1, ::-1], to_here[:3, 3][::-1]
     return np.asarray(
-        ndimage.affine_transform(volume.array, matrix, offset, onto.grid, np.float32, order=1, cval=_least(volume))
+        ndimage.affine_transform(
+            volume.array, matrix, offset, onto.grid, output=np.float32, order=1, cval=_least(volume)
+        )
     )
 
 
@@ -312,7 +314,7 @@ def _least(volume: Volume) -> float:
 def _side(direction: NDArray[np.float64]) -> tuple[str, str]:
     """Return what part of the patient a direction comes from and goes to."""
     main = int(np.argmax(np.abs(direction)))
-    first, last = _LETTERS[main]
+    first, last = _LETTERS[main][0], _LETTERS[main][1]
     return (first, last) if direction[main] > 0 else (last, first)
 
 

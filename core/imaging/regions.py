@@ -155,7 +155,7 @@ _DRAWN: dict[str, Callable[[Points, tuple[int, int]], Mask]] = {
 
 
 def _middles(size: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5
+    return np.arange(size[0], dtype=np.float64) + 0.5, np.arange(size[1], dtype=np.float64) + 0.5
 
 
 def _leaves(points: Points, size: tuple[int, ...]) -> bool:

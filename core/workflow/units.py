@@ -12,14 +12,16 @@ from core.dicom.volumes import suv_factor
 from core.errors import Refused
 
 Kind = Literal["bw", "lbm", "lbmj"]
+Uptake = Literal["suvbw", "suvlbm", "suvlbmj"]
+Unit = Literal["best", "own", "suvbw", "suvlbm", "suvlbmj"]
 
-SUV: Mapping[str, tuple[Kind, str]] = MappingProxyType(
+SUV: Mapping[Uptake, tuple[Kind, str]] = MappingProxyType(
     {"suvbw": ("bw", "SUVbw"), "suvlbm": ("lbm", "SUVlbm"), "suvlbmj": ("lbmj", "SUVlbmj")}
 )
 """What is asked for, by what it is divided, what stands beside the number."""
 
 
-def suv_of(header: Dataset, wanted: str) -> tuple[str, float | None, str]:
+def suv_of(header: Dataset, wanted: Uptake) -> tuple[str, float | None, str]:
     """Return the name of a unit of `SUV`, the factor to it from the object's own values, and why there is none."""
     kind, name = SUV[wanted]
     try:

@@ -35,7 +35,7 @@ from core.model import Batch, Conversion, Exam, Image, Series, Step, Study
 from core.records import Work
 from core.vocabulary import BatchState, Operation
 from core.workflow import integrity
-from core.workflow.units import suv_of
+from core.workflow.units import Unit, Uptake, suv_of
 
 _HELD_BYTES = 256 << 20
 _WHOLE_BYTES = 64 << 20  # a larger file is decoded frame by frame
@@ -184,7 +184,7 @@ class LightBox:
         window = self._series_window(series or (row,), frames, look) if look.scale == "series" else None
         return _turned(frames, look), _request(frames, look, window)
 
-    def frames(self, row: Image, wanted: range | None = None, unit: str = "own") -> Frames:
+    def frames(self, row: Image, wanted: range | None = None, unit: Unit = "own") -> Frames:
         """Return decoded frames, in a unit: those of the `wanted` that there are, or all.
 
         Of a large object only these are decoded.
@@ -200,7 +200,7 @@ class LightBox:
             raise Invalid(f"there is no frame {wanted.start}; the image has {held.total}, counted from 0")
         return self._in_unit(row, picked(held, chosen), unit)
 
-    def _in_unit(self, row: Image, frames: Frames, unit: str) -> Frames:
+    def _in_unit(self, row: Image, frames: Frames, unit: Unit) -> Frames:
         if frames.colour or unit == "own" or (unit == "best" and frames.modality != "PT"):
             return frames
         name, factor, reason = self._suv(row, "suvbw" if unit == "best" else unit)
@@ -208,9 +208,9 @@ class LightBox:
             raise Refused(reason)
         if factor is None:
             return frames
-        return replace(frames, array=frames.array * np.float32(factor), unit=name, window=None)
+        return replace(frames, array=np.asarray(frames.array, np.float32) * np.float32(factor), unit=name, window=None)
 
-    def _suv(self, row: Image, unit: str) -> tuple[str, float | None, str]:
+    def _suv(self, row: Image, unit: Uptake) -> tuple[str, float | None, str]:
         key = (row.sha256, unit)
         if key not in self._factors:
             self._factors[key] = suv_of(read_header(self._locate(row)), unit)
@@ -225,7 +225,7 @@ class LightBox:
             self._windows[key] = chosen_window(frames, values, how)
         return self._windows[key]
 
-    def _some_values(self, row: Image, unit: str) -> NDArray[np.float32]:
+    def _some_values(self, row: Image, unit: Unit) -> NDArray[np.float32]:
         apart = max(1, row.frames // _TELLING_FRAMES)
         if row.frames == 1:
             array = self._in_unit(row, frames_of(self._locate(row)), unit).array

@@ -32,7 +32,7 @@ from core.imaging.window import Automatic, Window, automatic
 from core.model import Batch, Image, Series
 from core.records import Work
 from core.vocabulary import Operation
-from core.workflow.units import SUV, suv_of
+from core.workflow.units import SUV, Unit, suv_of
 from core.workflow.viewing import is_own
 
 _HELD_BYTES = 768 << 20
@@ -92,7 +92,7 @@ class Standing:
             arrays += [projector.array, *list(projector.kept.values())]
         return sum(array.nbytes for array in arrays)
 
-    def unit(self, wanted: str) -> tuple[str, float]:
+    def unit(self, wanted: Unit) -> tuple[str, float]:
         """Return the name of a unit and the factor to it.
 
         Raises
@@ -202,7 +202,8 @@ class VolumeBox:
 
 def _standing(volume: Volume, path: Path) -> Standing:
     header = read_header(path)
-    factors, lacking = {}, []
+    factors: dict[str, float] = {}
+    lacking: list[str] = []
     for wanted in SUV if volume.modality == "PT" else ():
         _, factor, reason = suv_of(header, wanted)
         factors |= {wanted: factor} if factor else {}
@@ -228,7 +229,7 @@ def described(uid: str, held: Sequence[Standing], number: int) -> wire.Volume:
     return wire.Volume(
         series_uid=uid, number=number, volumes=len(held), titles=[_title(one) for one in held], grid=list(volume.grid),
         voxel_mm=list(volume.voxel_mm), affine=volume.affine.tolist(), unit=standing.unit("best")[0],
-        units=["best", "own", *standing.factors], modality=volume.modality, moments=list(volume.moments),
+        units=["best", "own", *(unit for unit in SUV if unit in standing.factors)], modality=volume.modality, moments=list(volume.moments),
         frame_of_reference=volume.frame_of_reference, sources=list(volume.sources),
         range=[value * standing.unit("best")[1] for value in (lowest, highest)],
         planes={name: _plane_of(standing.cut(name)) for name in PLANES}, frame_ms=standing.frame_ms,
@@ -423,7 +424,7 @@ def _drawing(look: wire.VolumeLook) -> PictureRequest:
     )  # fmt: skip
 
 
-def series_window(standing: Standing, moment: int, how: Automatic, unit: str) -> Window:
+def series_window(standing: Standing, moment: int, how: Automatic, unit: Unit) -> Window:
     """Return the window that suits a whole moment, in a unit."""
     if how == "robust" and standing.window:
         return standing.window
@@ -508,7 +509,7 @@ def _at(through: Cut, number: float, look: wire.VolumeLook) -> Points:
     return through.point_of(rows / 2, columns / 2, number)
 
 
-def value_at(standing: Standing, moment: int, point: Points, unit: str) -> float | None:
+def value_at(standing: Standing, moment: int, point: Points, unit: Unit) -> float | None:
     """Return the value of the voxel a patient point lies in, none outside of the volume."""
     volume = standing.moment(moment)
     place = np.floor(volume.indices(point) + 0.5).astype(int)

@@ -27,7 +27,7 @@ def test_a_rectangle_holds_the_pixels_whose_middles_lie_inside() -> None:
 
 def test_an_ellipse_is_the_one_scikit_image_draws() -> None:
     mine = mask_of("ellipse", [[5.0, 8.0], [21.0, 30.0]], (30, 40))
-    rows, columns = draw.ellipse(12.5, 18.5, 8.0, 11.0, (30, 40))
+    rows, columns = draw.ellipse(12.5, 18.5, 8.0, 11.0, (30, 40))  # type: ignore[no-untyped-call]
     theirs = np.zeros((30, 40), bool)
     theirs[rows, columns] = True
     assert np.count_nonzero(mine ^ theirs) <= 4  # they leave out what lies on the edge
@@ -40,7 +40,7 @@ def test_a_freehand_outline_is_the_one_scikit_image_fills(seed: int) -> None:
     angles = np.sort(rng.uniform(0, 2 * np.pi, 25))
     radius = rng.uniform(4, 14, 25)
     points = np.stack([15 + radius * np.sin(angles), 20 + radius * np.cos(angles)], axis=1)
-    theirs = draw.polygon2mask((30, 40), points - 0.5)
+    theirs = draw.polygon2mask((30, 40), points - 0.5)  # type: ignore[no-untyped-call]
     assert np.count_nonzero(mask_of("polygon", points.tolist(), (30, 40)) ^ theirs) <= 1
 
 

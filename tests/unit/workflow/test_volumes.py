@@ -206,7 +206,7 @@ def test_a_region_on_a_plane_says_where_its_hottest_voxel_lies(gantry: Gantry) -
     standing = gantry.standing(gantry.pet)
     whole = [[0.0, 0.0], [float(size) for size in standing.cut("axial").grid[1:]]]
     for plane in ("axial", "mip"):
-        asked = wire.MeasurePlane(shape="rectangle", points=whole, plane=plane, slice=5, angle=20)  # type: ignore[arg-type]
+        asked = wire.MeasurePlane(shape="rectangle", points=whole, plane=plane, slice=5, angle=20)
         if plane == "mip":
             asked.points[1] = [float(size) for size in standing.projector(-1).cut(20).grid[1:]]
         told = measuring.on_plane(standing, asked)
