@@ -9,6 +9,7 @@ from typing import Any
 
 from console.client import Client, ServiceRefused
 from console.line.patient import path
+from console.line.picture import BLOCK, FINER, ITERM2, KITTY, STYLES, blocks, graphics, style_of
 from console.line.speaking import Arguments, command, given, noun, spelled
 
 _LEAST_COLUMNS, _MOST_COLUMNS = 20, 200
@@ -56,7 +57,7 @@ def _declare_corrections(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
 
 def _declare_show(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
     show = command(verbs, "show", _show, "the series of an exam or study, or the picture of an object", _say_shown)
-    show.add_argument("what", metavar="ACCESSION|STUDY_UID|SOP_UID")
+    show.add_argument("what", metavar="ACCESSION|STUDY_UID|SERIES_UID|SOP_UID")
     show.add_argument("--frame", type=int, help="the first frame, from 0")
     show.add_argument("--grid", type=int, help="how many frames side by side")
     show.add_argument(
@@ -67,6 +68,14 @@ def _declare_show(verbs: Any) -> None:  # noqa: ANN401 - argparse's own
     show.add_argument("--zoom", type=float)
     show.add_argument("--rows", type=int, help="cells of the terminal to use")
     show.add_argument("--columns", type=int)
+    show.add_argument(
+        "--style", choices=STYLES, default="auto", help="how to draw: auto takes the best this terminal has"
+    )
+    show.add_argument("--plane", choices=("axial", "coronal", "sagittal", "native", "mip"), help="through the volume")
+    show.add_argument("--slice", type=float, help="of the plane, from 0; the middle otherwise")
+    show.add_argument("--at", metavar="X,Y,Z", help="the place in patient millimetres the plane goes through")
+    show.add_argument("--angle", type=float, help="of the MIP, in degrees: 0 from the front, 90 from the left")
+    show.add_argument("--over", metavar="SERIES_UID", help="a series to lay over it")
 
 
 def _at(room: str, *pieces: object) -> str:
@@ -124,7 +133,10 @@ def _overdue(client: Client, _arguments: Arguments) -> Any:  # noqa: ANN401 - JS
 
 
 def _show(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
-    """The series of an exam or study; the picture of an object, which is what is neither."""
+    """The series of an exam or study; a plane of a series; the picture of an object, which is what is none of these."""
+    if arguments.plane:
+        query = {**_look(arguments), **given(arguments, "plane", "slice", "at", "angle", "over")}
+        return _styled(arguments, client.get(_at("volumes", arguments.what, "picture"), **query))
     for place in ("exams", "studies"):
         try:
             series = client.get(_at(place, arguments.what, "series"))
@@ -133,7 +145,7 @@ def _show(client: Client, arguments: Arguments) -> Any:  # noqa: ANN401 - JSON
                 raise
         else:
             return series if arguments.json else [*series, *_first_picture(client, arguments, series)]
-    return client.get(_at("images", arguments.what, "picture"), **_look(arguments))
+    return _styled(arguments, client.get(_at("images", arguments.what, "picture"), **_look(arguments)))
 
 
 def _first_picture(client: Client, arguments: Arguments, series: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -141,9 +153,10 @@ def _first_picture(client: Client, arguments: Arguments, series: list[dict[str, 
     for one in sorted(series, key=lambda one: not one["counted"]):
         for instance in one["instances"][:1]:
             try:
-                return [client.get(_at("images", instance["uid"], "picture"), **_look(arguments))]
+                shown = client.get(_at("images", instance["uid"], "picture"), **_look(arguments))
             except ServiceRefused:
                 continue  # a document or an unreadable object; the next series may have a picture
+            return [_styled(arguments, shown)]
     return []
 
 
@@ -153,7 +166,7 @@ def _look(arguments: Arguments) -> dict[str, Any]:
     columns, lines = shutil.get_terminal_size((80, 24))
     columns = arguments.columns or min(max(columns - 1, _LEAST_COLUMNS), _MOST_COLUMNS)
     rows = arguments.rows or max(lines - 6, 8)
-    scale = 8 if _has_graphics() and not arguments.json else 1
+    scale = FINER if _style(arguments) in {KITTY, ITERM2} else 1
     return {**said, "rows": min(rows * scale, 1000), "columns": min(columns * scale, 2000)}
 
 
@@ -247,15 +260,19 @@ def _say_picture(picture: dict[str, Any]) -> str:
         f"frame {shown} of {picture['frames_total']}  total {picture['total']:g} {picture['unit']}"
         f"  values {picture['minimum']:g} to {picture['maximum']:g}  window {window['lower']:g} to {window['upper']:g}"
     )
-    if not sys.stdout.isatty():
+    style = picture.get("style", "")
+    if not style:
         return numbers  # a file or a screen reader has no use for the blocks
-    from console.line.picture import blocks, graphics  # noqa: PLC0415 - nothing else of the line mode draws
-
-    return f"{graphics(picture) if _has_graphics() else blocks(picture)}\n{numbers}"
+    return f"{blocks(picture) if style == BLOCK else graphics(picture, style)}\n{numbers}"
 
 
-def _has_graphics() -> bool:
-    """Whether the terminal shows real pictures: kitty, iTerm2 and their likes."""
-    known = {"iTerm.app", "WezTerm"}
-    kitty = os.environ.get("TERM") == "xterm-kitty" or "KITTY_WINDOW_ID" in os.environ
-    return sys.stdout.isatty() and (kitty or os.environ.get("TERM_PROGRAM") in known)
+def _style(arguments: Arguments) -> str:
+    """Return how a picture is drawn here; empty where it is not drawn at all."""
+    if arguments.json or not (sys.stdout.isatty() or arguments.style != "auto"):
+        return ""
+    return style_of(os.environ) if arguments.style == "auto" else str(arguments.style)
+
+
+def _styled(arguments: Arguments, picture: dict[str, Any]) -> dict[str, Any]:
+    style = _style(arguments)
+    return {**picture, "style": style} if style else picture

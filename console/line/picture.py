@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import base64
 import os
+import warnings
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
+BLOCK, KITTY, ITERM2 = "block", "kitty", "iterm2"
+STYLES = ("auto", BLOCK, KITTY, ITERM2)
+FINER = 8  # pixels of a graphic in a cell, along each side
 _UPPER_HALF = "▀"
 _RESET = "\x1b[0m"
 _CUBE = 6
@@ -56,12 +61,32 @@ def _code(colour: tuple[int, int, int], *, true_colour: bool) -> str:
     return f"5;{16 + _CUBE * _CUBE * red + _CUBE * green + blue}"
 
 
-def graphics(picture: dict[str, Any]) -> str:
-    """Draw with the terminal's own graphics."""
-    from PIL import Image  # noqa: PLC0415 - only terminals with graphics pay for it
-    from term_image.image import AutoImage  # noqa: PLC0415 - as above
+def style_of(environment: Mapping[str, str]) -> str:
+    """Return the best this terminal is known to draw: kitty's or iTerm2's graphics, else blocks.
 
+    What the terminal says of itself is believed, and a multiplexer between it and us takes graphics away. Nothing is
+    asked of the terminal: the answer would be typed into whatever comes next.
+    """
+    if environment.get("TMUX") or environment.get("STY"):
+        return BLOCK
+    if environment.get("TERM") == "xterm-kitty" or "KITTY_WINDOW_ID" in environment:
+        return KITTY
+    named = {environment.get("TERM_PROGRAM"), environment.get("LC_TERMINAL")}
+    return ITERM2 if named & {"iTerm.app", "iTerm2", "WezTerm"} else BLOCK
+
+
+def graphics(picture: dict[str, Any], style: str) -> str:
+    """Draw with the terminal's own graphics."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that standard output is no terminal is the person's wish then
+        import term_image  # noqa: PLC0415 - only terminals with graphics pay for it
+        from PIL import Image  # noqa: PLC0415 - as above
+        from term_image.image import ITerm2Image, KittyImage  # noqa: PLC0415 - as above
+
+    term_image.disable_queries()
+    kind = KittyImage if style == KITTY else ITerm2Image
+    kind.forced_support = True  # the person, or the terminal's own name, says so
     pixels, table = colours_of(picture)
     flat = Image.frombytes("P", (picture["columns"], 2 * picture["rows"]), pixels)
     flat.putpalette([level for colour in table for level in colour])
-    return str(AutoImage(flat.convert("RGB")))
+    return str(kind(flat.convert("RGB"), width=max(1, picture["columns"] // FINER)))

@@ -121,21 +121,24 @@ class CurvesPage(Page):
         """Say the value of each curve here, its highest and when that was, and what it adds up to."""
         curves, at = self._curves, self._at
         text = Text()
-        when = f"{curves['times_s'][at]:.4g} s" if curves["timed"] else ""
         text.append(_("Frame {number} of {count}").format(number=at + 1, count=len(curves["times_s"])), "bold")
-        text.append(f"  {when}  {_phase(curves, at)}\n".rstrip(" "))
+        text.append(f"  {_when(curves, at) if curves['timed'] else ''}  {_phase(curves, at)}".rstrip() + "\n")
         for number, curve in enumerate(curves["curves"]):
             values = curve["values"]
             top = max(range(len(values)), key=values.__getitem__)
             text.append(f"{curve['name']:<12} ", f"bold {_COLOURS[number % len(_COLOURS)]}")
-            said = _("{value} {unit}  highest {top} at {time} s  total {total}  {pixels} pixels")
+            said = _("{value} {unit}  highest {top} at {time}  {pixels} pixels")
             text.append(said.format(
                 value=figure(values[at]), unit=curve["unit"], top=figure(values[top]),
-                time=f"{curves['times_s'][top]:.4g}", total=figure(sum(values)), pixels=curve["pixels"],
+                time=_when(curves, top), pixels=curve["pixels"],
             ) + "\n")  # fmt: skip
         for note in curves["notes"]:
             text.append(f"{note}\n", "italic")
         return text
+
+
+def _when(curves: dict[str, Any], at: int) -> str:
+    return f"{curves['times_s'][at]:.4g} s" if curves["timed"] else _("frame {number}").format(number=at + 1)
 
 
 def _phase(curves: dict[str, Any], at: int) -> str:

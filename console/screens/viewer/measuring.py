@@ -337,7 +337,7 @@ class Measuring(Windowing):
         elif wanted != self._measured_of and self._cine is None:
             self.ask(partial(self._ask_all, wanted), partial(self._take_measures, wanted), only_last="measure")
         else:
-            self._tell("#regions", told.measured(self._measured, self._chosen))
+            self._tell("#regions", told.measured(self._measured, self._chosen, self._on()))
 
     def _question(self, region: Region) -> Measure:
         side, kind = self.side, self.pane.kind
@@ -349,12 +349,18 @@ class Measuring(Windowing):
         at = {"angle": side.angle} if kind == MIP else {"at": ",".join(f"{v:.3f}" for v in side.at or (0, 0, 0))}
         return {"plane": kind, "moment": side.moment, **at}
 
+    def _on(self) -> str:
+        """Say which of several frames that are seen the numbers are of."""
+        spot = self.side.reel.spot
+        several = self.pane.kind == FRAMES and self.side.look.grid > 1
+        return _("On frame {number}").format(number=spot.frame + 1) if spot and several else ""
+
     def _ask_all(self, wanted: list[Measure]) -> list[dict[str, Any]]:
         return [self.desk.client.post(path, body) for path, body in wanted]
 
     def _take_measures(self, wanted: list[Measure], rows: list[dict[str, Any]]) -> None:
         self._measured, self._measured_of = rows, wanted
-        self._tell("#regions", told.measured(rows, self._chosen))
+        self._tell("#regions", told.measured(rows, self._chosen, self._on()))
 
     # -- through time ------------------------------------------------------------------------------------------------
 

@@ -142,9 +142,9 @@ def _harm(side: Side) -> str:
     return _("{count} objects of this series are damaged").format(count=count) if count else ""
 
 
-def measured(rows: Sequence[Mapping[str, Any]], chosen: int) -> Text:
-    """Say what each region holds; the chosen one is marked."""
-    text = Text()
+def measured(rows: Sequence[Mapping[str, Any]], chosen: int, on: str = "") -> Text:
+    """Say what each region holds, and on which frame; the chosen one is marked."""
+    text = Text(f"{on}\n" if on else "", "dim")
     for number, row in enumerate(rows):
         text.append(f"{row['name']}  {_(row['shape'])}\n", "bold" if number == chosen else "dim")
         for words in _held(row):
