@@ -7,16 +7,20 @@ from core.dicom.volumes.acquired import Acquired, acquired_in
 from core.dicom.volumes.capture import secondary_capture
 from core.dicom.volumes.made import Made
 from core.dicom.volumes.reading import volume_of, volumes_in
-from core.dicom.volumes.registration import spatial_registration, transform_of
+from core.dicom.volumes.registration import Registered, registered_in, spatial_registration, transform_of
 from core.dicom.volumes.segmentation import segmentation
+from core.dicom.volumes.series import resampled_series
 from core.dicom.volumes.tomographic import recon_tomo
 from core.dicom.volumes.uptake import suv_factor
 
 __all__ = [
     "Acquired",
     "Made",
+    "Registered",
     "acquired_in",
     "recon_tomo",
+    "registered_in",
+    "resampled_series",
     "secondary_capture",
     "segmentation",
     "spatial_registration",

@@ -1,12 +1,11 @@
 """Projections of an NM TOMO or GATED TOMO object, as the reconstruction takes them (PS3.3 C.8.4.12).
 
-Angles are those of the rotation, each detector's own where it stood elsewhere; a view that is missing leaves its angle
-out. What the object does not say is refused or told, never guessed unseen.
+A view that is missing leaves its angle out. What the object does not say is refused or told, never guessed unseen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from core.dicom.convert.values import derived_uid
 from core.dicom.elements import item, items, number, numbers, text, whole
 from core.dicom.frames import image_type
 from core.dicom.pixels import frames_of
 from core.dicom.tracers import NUCLIDES
 from core.dicom.volumes import nuclear
-from core.dicom.volumes.planes import held_in
+from core.dicom.volumes.isotopes import isotope_of
+from core.dicom.volumes.orbit import Orbit, View, orbit_of
+from core.dicom.volumes.planes import held_in, is_nuclear
 from core.errors import Refused
 from core.imaging.reconstruction.placing import placed
 from core.imaging.reconstruction.projections import Projections, Unusable
@@ -93,6 +95,11 @@ class Acquired:
         return text(self.header, "SOPInstanceUID")
 
     @property
+    def frame_of_reference(self) -> str:
+        """UID of the space its volumes lie in: the object's own, else one that follows from the object alone."""
+        return text(self.header, "FrameOfReferenceUID") or derived_uid("frame of reference", self.sop_uid)
+
+    @property
     def main(self) -> str:
         """Name of the window of the photopeak: the one around the isotope's line, else the one of most counts."""
         line = np.mean(NUCLIDES[self.nuclide].window_kev) if self.nuclide in NUCLIDES else 0.0
@@ -121,7 +128,7 @@ class Acquired:
             slots[0],
             array=np.stack([one.array for one in slots]) if several else slots[0].array,
             moments=tuple(f"slot {number}" for number in range(1, len(slots) + 1)) if several else (),
-            frame_of_reference=text(self.header, "FrameOfReferenceUID"),
+            frame_of_reference=self.frame_of_reference,
             sources=(self.sop_uid,),
             notes=self.notes,
         )
@@ -144,51 +151,69 @@ def acquired_in(path: Path, interval: int = 1) -> Acquired:
 
 def _acquired(path: Path, header: Dataset, interval: int) -> Acquired:
     kind = image_type(header)
-    if not (kind in KINDS and nuclear_object(header)):
+    if kind not in KINDS or not is_nuclear(header):
         raise Refused(f"it holds {kind or text(header, 'Modality')} images, not the projections of a rotation")
     frames = frames_of(path)
     order = nuclear.order_of(header, frames.total)
-    places = order.places
-    notes = [*order.notes, *_saturated(frames.array, header)]
-    intervals = sorted({place.get(nuclear.INTERVAL, 1) for place in places})
-    if len(intervals) > 1:
-        notes.append(f"{len(intervals)} R-R intervals: number {interval} is used")
-    orbit = _orbit(header, places, notes)
-    windows = _windows(header, sorted({place.get(nuclear.ENERGY, 1) for place in places}))
-    slots = sorted({place.get(nuclear.SLOT, 1) for place in places})
-    index = {_key(place): frame for frame, place in enumerate(places)}
-    pixel_mm, slice_mm = _pixel(header)
-    made = {
-        name: tuple(
-            Projections(
-                _facing(header, _chosen(frames.array, index, orbit.views, (energy, interval, slot))), orbit.angles_deg,
-                pixel_mm, slice_mm, orbit.radius_mm, view_s=orbit.view_s,
-            )
-            for slot in slots
-        )
-        for energy, name in windows.items()
-    }  # fmt: skip
-    notes += [f"{name}: view {view + 1} has no counts" for name, scans in made.items() for view in _empty(scans)]
-    nuclide, half_life = _isotope(header)
+    orbit = orbit_of(header, sorted({_view(place) for place in order.places}))
+    empty = _empty(header, frames.array, order)
+    made = _projections(header, frames.array, order, orbit, interval, set(empty))
+    notes = [*(f"{name}: no counts at all, left out" for name in empty.values()), *order.notes, *orbit.notes]
+    notes += _intervals(order, interval)
+    notes += [f"{name}: {odd}" for name, scans in made.items() for scan in scans for odd in scan.oddities()]
+    nuclide, half_life = isotope_of(header)
+    energies = sorted({place.get(nuclear.ENERGY, 1) for place in order.places})
+    windows = {name: _window(header, energy) for energy, name in _names(header, energies).items()}
+    slot_ms = number(item(header, "GatedInformationSequence", "DataInformationSequence"), "FrameTime")
     return Acquired(
-        made, {name: _window(header, energy) for energy, name in windows.items()}, orbit.started_s, half_life, nuclide,
-        _at(header), _slot_ms(header) if kind == "GATED TOMO" else 0.0, (0.0, 0.0, _middle(header)), header, tuple(dict.fromkeys(notes)),
+        made, windows, orbit.started_s, half_life, nuclide, _at(header), (slot_ms or 0.0) if kind == KINDS[1] else 0.0,
+        (0.0, 0.0, _middle(header)), header, tuple(dict.fromkeys(notes)),
     )  # fmt: skip
 
 
-def nuclear_object(header: Dataset) -> bool:
-    """Whether it is an NM object."""
-    return text(header, "Modality") == "NM"
+def _projections(
+    header: Dataset,
+    array: NDArray[np.generic],
+    order: nuclear.Order,
+    orbit: Orbit,
+    interval: int,
+    empty: Collection[int],
+) -> dict[str, tuple[Projections, ...]]:
+    """Return the projections of each energy window and time slot."""
+    index = {_key(place): frame for frame, place in enumerate(order.places)}
+    slots = sorted({place.get(nuclear.SLOT, 1) for place in order.places})
+    names = _names(header, sorted({place.get(nuclear.ENERGY, 1) for place in order.places}))
+    pixel_mm, slice_mm = _pixel(header)
+
+    def scan(energy: int, slot: int) -> Projections:
+        counts = _head_up(header, _chosen(array, index, orbit.views, (energy, interval, slot)))
+        return Projections(counts, orbit.angles_deg, pixel_mm, slice_mm, orbit.radius_mm, view_s=orbit.view_s)
+
+    return {name: tuple(scan(energy, slot) for slot in slots) for energy, name in names.items() if energy not in empty}
 
 
-View = tuple[int, int, int]
-"""Rotation, detector, angular view."""
+def _empty(header: Dataset, array: NDArray[np.generic], order: nuclear.Order) -> dict[int, str]:
+    """Return the energy windows without a count, where others have some."""
+    energies = np.asarray([place.get(nuclear.ENERGY, 1) for place in order.places])
+    names = _names(header, sorted(set(energies.tolist())))
+    found = {energy: name for energy, name in names.items() if not array[energies == energy].any()}
+    return found if len(found) < len(names) else {}
+
+
+def _intervals(order: nuclear.Order, interval: int) -> list[str]:
+    intervals = {place.get(nuclear.INTERVAL, 1) for place in order.places}
+    if interval not in intervals:
+        raise Refused(f"there is no R-R interval {interval}; it has {len(intervals)}")
+    return [f"{len(intervals)} R-R intervals: number {interval} is used"] if len(intervals) > 1 else []
+
+
+def _view(place: nuclear.Place) -> View:
+    return place.get(nuclear.ROTATION, 1), place.get(nuclear.DETECTOR, 1), place.get(nuclear.VIEW, 1)
 
 
 def _key(place: nuclear.Place) -> tuple[int, int, int, View]:
-    get = place.get
-    view = (get(nuclear.ROTATION, 1), get(nuclear.DETECTOR, 1), get(nuclear.VIEW, 1))
-    return get(nuclear.ENERGY, 1), get(nuclear.INTERVAL, 1), get(nuclear.SLOT, 1), view
+    energy, interval, slot = (place.get(axis, 1) for axis in (nuclear.ENERGY, nuclear.INTERVAL, nuclear.SLOT))
+    return energy, interval, slot, _view(place)
 
 
 def _chosen(
@@ -204,98 +229,10 @@ def _chosen(
     return np.asarray(array[[index[*which, view] for view in views]], np.float32)
 
 
-# -- the rotation ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Orbit:
-    views: tuple[View, ...]
-    angles_deg: NDArray[np.float64]
-    radius_mm: NDArray[np.float64]
-    started_s: NDArray[np.float64]
-    view_s: float
-
-
-def _orbit(header: Dataset, places: Sequence[nuclear.Place], notes: list[str]) -> _Orbit:
-    views = tuple(sorted({_key(place)[3] for place in places}))
-    rotations = items(header, "RotationInformationSequence")
-    if not rotations:
-        raise Refused("the rotation is missing: Rotation Information Sequence is empty")
-    turns = _detector_turns(header, max(view[1] for view in views), notes)
-    of = {number: rotations[min(number, len(rotations)) - 1] for number in {view[0] for view in views}}
-    angles = [_angle(of[rotation], view) + turns[detector - 1] for rotation, detector, view in views]
-    view_s = max((number_of(one, "ActualFrameDuration") or 0.0) for one in of.values()) / 1000
-    per_rotation = {number: max(view[2] for view in views if view[0] == number) for number in of}
-    before = {number: sum(per_rotation[one] for one in of if one < number) for number in of}
-    started = np.asarray([(before[rotation] + view - 1) * view_s for rotation, _, view in views])
-    expected = sum(whole(one, "NumberOfFramesInRotation") or per_rotation[n] for n, one in of.items()) * len(turns)
-    if len(views) < expected:
-        notes.append(f"{expected - len(views)} of {expected} views are missing")
-    return _Orbit(views, np.mod(angles, 360.0), _radii(header, of, views, notes), started, view_s)
-
-
-def number_of(dataset: Dataset, name: str) -> float | None:
-    """Return a number of a rotation."""
-    return number(dataset, name)
-
-
-def _angle(rotation: Dataset, view: int) -> float:
-    """Return the angle of a view (PS3.3 C.8.4.12): clockwise seen from the feet it falls."""
-    start, step = number(rotation, "StartAngle"), number(rotation, "AngularStep")
-    frames, arc = whole(rotation, "NumberOfFramesInRotation"), number(rotation, "ScanArc")
-    if not step and arc and frames:
-        step = arc / frames
-    if start is None or not step:
-        raise Refused("an angle is missing: the rotation says no start angle or no angular step")
-    direction = text(rotation, "RotationDirection")
-    if direction not in {"CW", "CC", "CCW"}:
-        raise Refused("the direction of rotation is missing")
-    return start + (view - 1) * (-abs(step) if direction == "CW" else abs(step))
-
-
-def _detector_turns(header: Dataset, detectors: int, notes: list[str]) -> list[float]:
-    """Return how far each detector stood from the first, in degrees."""
-    if detectors == 1:
-        return [0.0]
-    said = [_detector_angle(one) for one in items(header, "DetectorInformationSequence")[:detectors]]
-    known = [angle for angle in said if angle is not None]
-    if len(known) < detectors or len({round(angle % 360, 1) for angle in known}) < detectors:
-        raise Refused(f"{detectors} detectors, but where each stood is missing: Start Angle of the detectors")
-    notes.extend([])
-    return [angle - known[0] for angle in known]
-
-
-def _detector_angle(detector: Dataset) -> float | None:
-    """Return where a detector stood: as it says, else by the direction its image faces."""
-    said = number(detector, "StartAngle")
-    directions = numbers(detector, "ImageOrientationPatient")
-    if said is None and len(directions) == 6:  # noqa: PLR2004 - two directions
-        return float(np.rad2deg(np.arctan2(directions[1], -directions[0])))
-    return said
-
-
-def _radii(
-    header: Dataset, rotations: Mapping[int, Dataset], views: Sequence[View], notes: list[str]
-) -> NDArray[np.float64]:
-    """Return the radius of each view, mm: one value for all, or one for each view of a rotation."""
-    detectors = items(header, "DetectorInformationSequence")
-    found = []
-    for rotation, detector, view in views:
-        said = numbers(rotations[rotation], "RadialPosition")
-        own = numbers(detectors[detector - 1], "RadialPosition") if detector <= len(detectors) else []
-        said = own if len(own) > 1 or not said else said
-        found.append(said[0] if len(said) == 1 else said[view - 1] if view <= len(said) else 0.0)
-    if all(radius > 0 for radius in found):
-        return np.asarray(found)
-    if any(found):
-        notes.append("the radius of some views is missing: none is used")
-    return np.empty(0)
-
-
 # -- the camera --------------------------------------------------------------------------------------------------------
 
 
-def _windows(header: Dataset, energies: Sequence[int]) -> dict[int, str]:
+def _names(header: Dataset, energies: Sequence[int]) -> dict[int, str]:
     """Return the name of each energy window, each another."""
     said = items(header, "EnergyWindowInformationSequence")
     names: dict[int, str] = {}
@@ -320,7 +257,7 @@ def _pixel(header: Dataset) -> tuple[float, float]:
     return said[1], said[0]
 
 
-def _facing(header: Dataset, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+def _head_up(header: Dataset, counts: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the views with the head up, as the directions of the detector say."""
     directions = numbers(item(header, "DetectorInformationSequence"), "ImageOrientationPatient")
     upside_down = len(directions) == 6 and directions[5] > 0.9  # noqa: PLR2004 - two directions; nearly straight
@@ -336,38 +273,9 @@ def _middle(header: Dataset) -> float:
     return corner[2] + directions[5] * ((whole(header, "Rows") or 1) - 1) / 2 * _pixel(header)[1]
 
 
-def _isotope(header: Dataset) -> tuple[str, float | None]:
-    """Return the isotope's short name and half-life in seconds: as the object says it, else as its code tells."""
-    given = item(header, "RadiopharmaceuticalInformationSequence")
-    code = item(given, "RadionuclideCodeSequence")
-    said = number(given, "RadionuclideHalfLife")
-    meaning = "".join(text(code, "CodeMeaning").replace("^", "").lower().split())
-    for name, nuclide in NUCLIDES.items():
-        if text(code, "CodeValue") == nuclide.code[0] or meaning == "".join(
-            nuclide.code[2].replace("^", "").lower().split()
-        ):
-            return name, said or nuclide.half_life_s
-    return "", said
-
-
-def _slot_ms(header: Dataset) -> float:
-    return number(item(header, "GatedInformationSequence", "DataInformationSequence"), "FrameTime") or 0.0
-
-
 def _at(header: Dataset) -> datetime | None:
     said = text(header, "AcquisitionDate") + text(header, "AcquisitionTime").partition(".")[0]
     try:
         return datetime.strptime(said, "%Y%m%d%H%M%S")  # noqa: DTZ007 - the time of the object, whose zone it may not say
     except ValueError:
         return None
-
-
-def _saturated(array: NDArray[np.generic], header: Dataset) -> list[str]:
-    top = 2 ** (whole(header, "BitsStored") or 16) - 1
-    full = int((array >= top).sum()) if array.dtype.kind == "u" else 0
-    return [f"{full} pixels are saturated: counts there are too low"] if full else []
-
-
-def _empty(scans: Sequence[Projections]) -> list[int]:
-    totals = sum(one.counts.sum(axis=(1, 2)) for one in scans)
-    return [int(view) for view in np.flatnonzero(np.asarray(totals) == 0)]

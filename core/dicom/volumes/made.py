@@ -13,15 +13,18 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.config import RAISE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import validate_value
 
 from core.dicom.charset import Charset, charset_of, fit_text
+from core.dicom.convert.values import derived_uid
 from core.dicom.elements import items, text, texts, value
+from core.imaging.volume import Volume
 
 UidMaker = Callable[[], str]
 
@@ -41,6 +44,16 @@ EMPTY = (
     "PatientBirthDate", "PatientSex", "StudyID",
 )  # fmt: skip
 """Type 2 of them."""
+
+SINGLE = frozenset(
+    (
+        "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BACK", "BLADDER", "BRAIN", "CHEST", "COCCYX", "COLON", "CSPINE", "FACE",
+        "HEAD", "HEADNECK", "HEART", "ILIUM", "JAW", "LIVER", "LSPINE", "MAXILLA", "MEDIASTINUM", "NECK", "PANCREAS",
+        "PELVIS", "PENIS", "PROSTATE", "SCALP", "SKULL", "SPINE", "SPLEEN", "SSPINE", "STERNUM", "STOMACH", "THYROID",
+        "TSPINE", "URETER", "UTERUS", "WHOLEBODY",
+    )
+)  # fmt: skip
+"""Body parts that have no sides (PS3.16 Annex L)."""
 
 _CODES: Mapping[str, Code] = {
     "FBP": codes.DCM.FilteredBackProjection,
@@ -99,6 +112,7 @@ def begun(storage_class: str, like: Dataset, made: Made, new_uid: UidMaker, moda
     out.Modality, out.SeriesInstanceUID = modality, made.series_uid
     out.SeriesNumber, out.InstanceNumber = made.series_number, 1
     out.SeriesDescription = fit_text(made.series_description, charset)[:64]
+    _put_side(out, like)
     out.Manufacturer = out.ManufacturerModelName = MAKER
     out.DeviceSerialNumber, out.SoftwareVersions = "1", made.version[:64]
     at = _local(made.at, text(out, "TimezoneOffsetFromUTC"))
@@ -108,6 +122,15 @@ def begun(storage_class: str, like: Dataset, made: Made, new_uid: UidMaker, moda
     out.ContributingEquipmentSequence = list(_equipment(like, made, charset, at))
     out.file_meta = file_meta(out)
     return out
+
+
+def _put_side(out: Dataset, like: Dataset) -> None:
+    """Say of which side the images are; asked for wherever the body part is not single (PS3.3 C.7.3.1)."""
+    image, series = text(like, "ImageLaterality"), text(like, "Laterality")
+    if image in {"L", "R", "U", "B"}:
+        out.ImageLaterality = image
+    elif text(out, "BodyPartExamined") not in SINGLE:
+        out.Laterality = series if series in {"L", "R"} else ""
 
 
 def derived(out: Dataset, made: Made) -> None:
@@ -127,6 +150,12 @@ def acquired_times(out: Dataset, like: Dataset) -> None:
     for name in ("AcquisitionDate", "AcquisitionTime"):
         if text(like, name) and _sound(like, name):
             setattr(out, name, text(like, name))
+
+
+def frame_of_reference(volume: Volume, like: Dataset) -> str:
+    """Return the UID of the space a volume lies in: its own, its source's, else one that follows from the source."""
+    own = volume.frame_of_reference or text(like, "FrameOfReferenceUID")
+    return own or derived_uid("frame of reference", text(like, "SOPInstanceUID"))
 
 
 def reference(storage_class: str, uid: str, purpose: Code | None = None) -> Dataset:
@@ -168,10 +197,40 @@ def decimals(numbers: Iterable[float]) -> list[str]:
 
 
 def copied(out: Dataset, like: Dataset, names: Sequence[str]) -> None:
-    """Take over elements that are there and sound."""
+    """Take over elements that are there and sound; of items, what is sound in them."""
     for name in names:
         if name in like and _sound(like, name):
             out[name] = copy.deepcopy(like[name])
+            for one in items(out, name):
+                _cleaned(one)
+
+
+def _cleaned(dataset: Dataset) -> None:
+    """Leave out private elements, empty sequences and values that their representation does not allow."""
+    for element in list(dataset):
+        bad = element.tag.is_private or (element.VR == "SQ" and not element.value) or not _allowed(element.VR, element)
+        if bad:
+            del dataset[element.tag]
+        elif element.VR == "SQ":
+            for one in element.value:
+                _cleaned(one)
+
+
+def _allowed(kind: str, element: DataElement) -> bool:
+    """Whether every value is one its value representation allows."""
+    if kind not in _WRITTEN:
+        return True
+    values = element.value if element.VM > 1 else [element.value]
+    try:
+        for one in values:
+            validate_value(kind, None if one is None else str(one), RAISE)
+    except ValueError:
+        return False
+    return True
+
+
+_WRITTEN = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UI"))
+"""Representations whose values are text of a form."""
 
 
 def put_pixels(out: Dataset, stored: NDArray[np.generic]) -> None:
@@ -198,17 +257,10 @@ def _subject(like: Dataset) -> Dataset:
 
 
 def _sound(like: Dataset, name: str) -> bool:
-    """Whether a value is one that its value representation allows."""
-    found = value(like, name)
-    if found is None:
+    """Whether an element can be read, and its value representation allows its values."""
+    if value(like, name) is None:
         return False
-    kind = dictionary_VR(tag_for_keyword(name) or 0)
-    try:
-        for one in [] if kind == "SQ" else texts(like, name):
-            validate_value(kind, one, 2)
-    except ValueError:
-        return False
-    return True
+    return _allowed(like[name].VR, like[name])
 
 
 def _local(at: datetime, zone: str) -> datetime:
@@ -239,8 +291,3 @@ def _equipment(like: Dataset, made: Made, charset: Charset, at: datetime) -> Ite
     ours.ContributionDateTime = f"{at:%Y%m%d%H%M%S}"
     ours.ContributionDescription = fit_text(made.said, charset)[:_LONGEST]
     yield ours
-
-
-def storage_class_of(dataset: Dataset) -> UID:
-    """Return an object's SOP class."""
-    return UID(text(dataset, "SOPClassUID"))

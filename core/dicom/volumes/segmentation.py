@@ -13,7 +13,7 @@ from pydicom.uid import SegmentationStorage
 
 from core.dicom.charset import charset_of, fit_text
 from core.dicom.elements import text, texts
-from core.dicom.volumes.made import Made, UidMaker, begun, code, decimal, decimals, reference
+from core.dicom.volumes.made import Made, UidMaker, begun, code, decimal, decimals, frame_of_reference, reference
 from core.errors import Refused
 from core.imaging.volume import Volume
 
@@ -36,11 +36,12 @@ def segmentation(masks: Mapping[str, Mask], volume: Volume, like: Dataset, made:
     if not masks:
         raise Refused("there is no region to write")
     out = begun(SegmentationStorage, like, made, new_uid, "SEG")
+    out.pop("Laterality", None)  # of a multi-frame object the frames say it
     charset = charset_of(texts(out, "SpecificCharacterSet"))
     out.ImageType = ["DERIVED", "PRIMARY"]
     out.ContentLabel, out.ContentDescription = "REGIONS", fit_text(made.said, charset)[:64]
     out.ContentCreatorName = ""
-    out.FrameOfReferenceUID = volume.frame_of_reference or text(like, "FrameOfReferenceUID") or new_uid()
+    out.FrameOfReferenceUID = frame_of_reference(volume, like)
     out.PositionReferenceIndicator = ""
     out.SegmentationType, out.LossyImageCompression = "BINARY", "00"
     out.SegmentSequence = [_segment(number, fit_text(name, charset)[:64], made) for number, name in enumerate(masks, 1)]

@@ -24,8 +24,10 @@ from core.dicom.volumes.made import (
     decimal,
     decimals,
     derived,
+    frame_of_reference,
     put_pixels,
 )
+from core.dicom.volumes.storing import in_words
 from core.errors import Refused
 from core.imaging.slices import normal_of
 from core.imaging.volume import Volume
@@ -42,7 +44,6 @@ UNITS = {
     "HU": codes.UCUM.HounsfieldUnit,
     "SUVbw": Code("g/ml{SUVbw}", "UCUM", "Standardized Uptake Value body weight"),
 }
-_FULL = {"u": 65535, "i": 32767}
 
 
 def recon_tomo(volume: Volume, like: Dataset, made: Made, new_uid: UidMaker) -> Dataset:
@@ -67,8 +68,8 @@ def recon_tomo(volume: Volume, like: Dataset, made: Made, new_uid: UidMaker) -> 
     acquired_times(out, like)
     derived(out, made)
     copied(out, like, _NM)
-    _filled_in(out, like)
-    out.FrameOfReferenceUID = volume.frame_of_reference or text(like, "FrameOfReferenceUID") or new_uid()
+    _filled_in(out)
+    out.FrameOfReferenceUID = frame_of_reference(volume, like)
     out.PositionReferenceIndicator = ""
     _put_frames(out, *array.shape[:2], gated=gated)
     _put_geometry(out, volume, like)
@@ -79,7 +80,7 @@ def recon_tomo(volume: Volume, like: Dataset, made: Made, new_uid: UidMaker) -> 
     return out
 
 
-def _filled_in(out: Dataset, like: Dataset) -> None:
+def _filled_in(out: Dataset) -> None:
     """Add what NM cannot be without and the source did not say, empty (PS3.3 C.8.4.6, C.8.4.10)."""
     out.PatientOrientation = ""
     for name in (
@@ -90,8 +91,6 @@ def _filled_in(out: Dataset, like: Dataset) -> None:
             setattr(out, name, [])
     out.NumberOfEnergyWindows = max(1, len(out.EnergyWindowInformationSequence))
     out.CountsAccumulated = None
-    if (side := text(like, "ImageLaterality")) in {"L", "R", "U", "B"}:
-        out.ImageLaterality = side
 
 
 def _put_frames(out: Dataset, moments: int, slices: int, *, gated: bool) -> None:
@@ -148,21 +147,12 @@ def _put_gating(out: Dataset, like: Dataset) -> None:
 
 
 def _put_values(out: Dataset, values: NDArray[np.floating], unit: str) -> None:
-    """Store values as 16 bits, exact where they are whole numbers that fit."""
-    if not np.isfinite(values).all():
-        raise Refused("the volume holds values that are no numbers: nothing was written")
-    lowest, highest = float(values.min()), float(values.max())
-    kind = "i" if lowest < 0 else "u"
-    whole = max(-lowest, highest) <= _FULL[kind] and bool((values == np.rint(values)).all())
-    slope = 1.0 if whole or lowest == highest == 0 else float(decimal(max(-lowest, highest) / _FULL[kind]))
-    stored = np.clip(np.rint(values / slope), -_FULL[kind], _FULL[kind]).astype(f"{kind}2")
+    stored, slope = in_words(values)
     put_pixels(out, stored)
     out.RescaleIntercept, out.RescaleSlope = "0", decimal(slope)
     out.RealWorldValueMappingSequence = [_mapping(stored, slope, unit)]
-    out.WindowCenter, out.WindowWidth = (
-        decimal((max(lowest, 0) + highest) / 2),
-        decimal(max(highest - max(lowest, 0), 1.0)),
-    )
+    lower, upper = max(float(values.min()), 0.0), float(values.max())
+    out.WindowCenter, out.WindowWidth = decimal((lower + upper) / 2), decimal(max(upper - lower, 1.0))
 
 
 def _mapping(stored: NDArray[np.generic], slope: float, unit: str) -> Dataset:

@@ -5,6 +5,7 @@ Nothing is assumed: where weight, dose, half-life or a time is missing, the fact
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal
@@ -12,7 +13,7 @@ from typing import Literal
 from pydicom import Dataset
 
 from core.dicom.elements import item, number, text, texts
-from core.dicom.tracers import NUCLIDES
+from core.dicom.volumes.isotopes import isotope_of
 from core.errors import Refused
 from core.imaging.grayscale import Body, Sex, decayed
 
@@ -113,23 +114,22 @@ def _dose_bq(dataset: Dataset) -> float:
         raise Refused(
             f"Decay Correction is {correction or 'missing'}: to which moment the image is corrected is not known"
         )
-    half_life = number(given, "RadionuclideHalfLife") or _half_life(given)
+    half_life = isotope_of(dataset)[1]
     if not half_life or half_life < 0:
         raise Refused("the half-life of the isotope is missing")
-    began = _began(dataset)
+    began = _began(dataset, half_life)
     elapsed = (began - _injected(given, began)).total_seconds()
     if elapsed < 0:
         raise Refused("the dose was given after the image began: one of the times is wrong")
     return dose * decayed(elapsed, half_life)
 
 
-def _half_life(given: Dataset) -> float | None:
-    code = text(item(given, "RadionuclideCodeSequence"), "CodeValue")
-    return next((one.half_life_s for one in NUCLIDES.values() if one.code[0] == code), None)
+def _began(dataset: Dataset, half_life_s: float) -> datetime:
+    """Return the moment the image is corrected to (QIBA): series time, unless the series was written later.
 
-
-def _began(dataset: Dataset) -> datetime:
-    """Return the moment the image is corrected to: series time, unless the series was written later (QIBA)."""
+    Then it is what GE keeps, or follows from Frame Reference Time: that counts from the moment sought to the one at
+    which the frame's mean activity was there, which lies shortly before its middle.
+    """
     series, acquired = _moment(dataset, "Series"), _moment(dataset, "Acquisition")
     if series and (acquired is None or series <= acquired):
         return series
@@ -137,7 +137,12 @@ def _began(dataset: Dataset) -> datetime:
         return own
     if acquired is None:
         raise Refused("the time of the image is missing: Series Time and Acquisition Time are empty")
-    return acquired
+    reference, frame = number(dataset, "FrameReferenceTime"), number(dataset, "ActualFrameDuration")
+    if not reference or not frame:
+        return acquired
+    rate = math.log(2) / half_life_s
+    mean = math.log(rate * frame / 1000 / -math.expm1(-rate * frame / 1000)) / rate
+    return acquired + timedelta(seconds=mean - reference / 1000)
 
 
 def _moment(dataset: Dataset, name: str) -> datetime | None:
