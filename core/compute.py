@@ -100,6 +100,11 @@ class Pool:
         with self._turn:
             return len(self._busy)
 
+    def pids(self) -> list[int]:
+        """Return the processes of the tasks that run."""
+        with self._turn:
+            return [worker.pid for worker in self._busy]
+
     def close(self) -> None:
         """End every worker."""
         with self._turn:
@@ -127,6 +132,11 @@ class _Worker:
         command = [sys.executable, "-m", "core.compute", preload]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - ourselves
         self._heard = b""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def alive(self) -> bool:
         """Whether the process is there."""

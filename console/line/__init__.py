@@ -10,10 +10,10 @@ import os
 import sys
 
 from console.client import DEFAULT_SERVER, Client, ServiceAway, ServiceRefused, TokenFile
-from console.line import consult, dose, exam, images, patient, report, session
+from console.line import consult, dose, exam, images, patient, process, report, session
 from console.line.speaking import Arguments, OneLine, common_options
 
-_ROOMS = (session, patient, exam, dose, images, report, consult)
+_ROOMS = (session, patient, exam, dose, images, process, report, consult)
 
 
 def main(argv: list[str]) -> int:

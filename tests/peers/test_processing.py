@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,18 +15,19 @@ import pydicom
 import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
+from sqlmodel import select
 
 from core import access, wire
 from core.dicom.compose import Camera, Ordered, compose
 from core.dicom.tracers import TRACERS
-from core.errors import Forbidden, Refused
+from core.errors import Forbidden, Invalid, Refused
 from core.imaging import phantom
-from core.imaging.acquisition import Phantom
-from core.model import Image
-from core.vocabulary import ProcessingState, Role
-from core.workflow import viewing
+from core.imaging.acquisition import Acquisition, Kind, Orbit, Phantom
+from core.model import Image, Job
+from core.vocabulary import JobState, ProcessingState, Role
+from core.workflow import queue, triage, viewing
 from core.workflow.processing import asking, deciding, looking
-from tests.peers.serving import Department, serving
+from tests.peers.serving import HEAD, OPERATOR, Department, serving
 
 pytestmark = pytest.mark.peer("storescu")
 
@@ -33,9 +36,10 @@ NURSE = access.person("nurse.an", "MAIN", Role.NURSE)
 _PATIENCE = 120.0
 
 
-@pytest.fixture
-def department(tmp_path: Path) -> Iterator[Department]:
-    with serving(tmp_path / "data") as department:
+@pytest.fixture(scope="module")
+def department(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Department]:
+    """Serve all tests: each has exams of its own."""
+    with serving(tmp_path_factory.mktemp("processing") / "data") as department:
         yield department
 
 
@@ -43,8 +47,9 @@ def as_camera(department: Department, accession: str, made: Phantom, folder: Pat
     """Write the objects a camera makes of a phantom for an exam."""
     exam = department.exam(accession)
     ordered = Ordered(
-        exam.patient_number, f"{exam.patient_name}={exam.patient_name_ideographic}", exam.patient_birth_date, exam.patient_sex, accession=accession,
-        study_instance_uid=exam.study_instance_uid, step_id=exam.steps[0].sps_id,
+        exam.patient_number, f"{exam.patient_name}={exam.patient_name_ideographic}", exam.patient_birth_date,
+        exam.patient_sex, accession=accession, study_instance_uid=exam.study_instance_uid,
+        step_id=exam.steps[0].sps_id,
     )  # fmt: skip
     camera, now = Camera("CAM1"), datetime.now(UTC).astimezone()
     objects = compose(made.acquisitions, ordered, camera, TRACERS[product], uid=generate_uid, clock=lambda: now)
@@ -58,19 +63,43 @@ def written(one: Dataset, folder: Path) -> Path:
     return path
 
 
+def small(*, counts: float = 40.0, views: int = 16, slots: int = 1) -> Phantom:
+    """Return a warm cylinder of 32 x 8 bins: seen from all sides alike."""
+    across = np.arange(32) - 15.5
+    profile = np.sqrt(np.maximum(11.0**2 - across**2, 0)) / 11
+    expected = np.broadcast_to(counts * profile, (slots * views, 8, 32))
+    frames = np.random.default_rng(2).poisson(expected).astype(np.uint16)
+    orbit = Orbit(views, 180.0, 360.0 / views, 200.0)
+    kind: Kind = "GATED TOMO" if slots > 1 else "TOMO"
+    beat = 800 if slots > 1 else 0
+    scan = Acquisition(kind, frames, 6.0, "Cylinder", orbit=orbit, frame_ms=10_000, time_slots=slots, beat_ms=beat)
+    return Phantom((scan,), {})
+
+
 def sent(department: Department, paths: list[Path]) -> None:
     """Send by DCMTK."""
     command = ["storescu", "-aet", "CAM1", "-aec", "PHOTOPEAK", "127.0.0.1", str(department.port), *map(str, paths)]
     subprocess.run(command, check=True, timeout=60)
 
 
-def imaged(department: Department, accession: str, made: Phantom, folder: Path, procedure: str = "MPI-STRESS") -> None:
-    """Register an exam, acquire it and end it."""
-    department.scheduled("Zhang^Wei=张^伟", accession, procedure=procedure)
+def imaged(
+    department: Department,
+    accession: str,
+    made: Phantom,
+    folder: Path,
+    processing: list[dict[str, object]] | None = None,
+) -> list[Path]:
+    """Register an exam, acquire it and end it; `processing` is what its protocol names instead of the catalogue's."""
+    department.registered("Zhang^Wei=张^伟", accession, procedure="MPI-STRESS")
+    form = wire.ProtocolExam.model_validate({"device": "CAM1", "processing": processing})
+    with department.records.writing() as work:
+        triage.protocol(work, HEAD, accession, form)
     for act in ("arrive", "start"):
         department.act(act, accession)
-    sent(department, as_camera(department, accession, made, folder))
+    paths = as_camera(department, accession, made, folder)
+    sent(department, paths)
     department.act("finish", accession)
+    return paths
 
 
 def listed(department: Department, accession: str) -> list[wire.Processing]:
@@ -97,7 +126,7 @@ def decided(department: Department, accession: str) -> wire.Processing:
 def test_projections_that_arrive_are_reconstructed_looked_at_accepted_and_filed(
     department: Department, tmp_path: Path
 ) -> None:
-    imaged(department, "A1", phantom.heart_spect(np.random.default_rng(1)), tmp_path / "in")
+    imaged(department, "A1", phantom.heart_spect(np.random.default_rng(1)), tmp_path)
     made = decided(department, "A1")
     assert (made.state, made.error, made.by, made.due) == (ProcessingState.MADE, "", "rule", True)
     assert department.exam("A1").state == "acquired"
@@ -116,13 +145,14 @@ def test_projections_that_arrive_are_reconstructed_looked_at_accepted_and_filed(
     assert (exam.state, exam.images.received, exam.images.uncounted) == ("ready", 60, 4)
     with department.records.reading() as work:
         series = viewing.exam_series(work, PHYSICIST, "A1")
-    assert {one.uid for one in series} and len(series) == 5
+    assert len({one.uid for one in series}) == 5
     filed = filed_objects(department, made.results)
     assert [one.ImageType[2] for one in filed] == ["RECON TOMO"] * 4
     for one in filed:
         assert (one.PatientName, one.AccessionNumber) == ("Zhang^Wei=张^伟", "A1")
         assert [str(item.ReferencedSOPInstanceUID) for item in one.SourceImageSequence] == made.inputs
-        assert "butterworth" in str(one.DerivationDescription) and made.version in str(one.SoftwareVersions)
+        assert "butterworth" in str(one.DerivationDescription)
+        assert made.version in str(one.SoftwareVersions)
 
 
 def filed_objects(department: Department, uids: list[str]) -> list[Dataset]:
@@ -138,6 +168,9 @@ def path_of(department: Department, row: Image) -> Path:
 # -- changed, repeated, cancelled --------------------------------------------------------------------------------------
 
 
+PLAIN: list[dict[str, object]] = [{"recipe": "spect", "parameters": {"cut_off": 0.5}}]
+
+
 def asked(department: Department, accession: str, recipe: str, **said: object) -> wire.Processing:
     form = wire.AskProcessing.model_validate({"recipe": recipe, **said})
     with department.records.writing() as work:
@@ -151,51 +184,139 @@ def accepted(department: Department, number: int) -> wire.Processing:
 def test_what_is_repeated_with_other_parameters_takes_the_place_of_what_was_accepted(
     department: Department, tmp_path: Path
 ) -> None:
-    imaged(department, "A1", phantom.heart_spect(np.random.default_rng(1)), tmp_path / "in")
-    first = accepted(department, decided(department, "A1").id)
+    imaged(department, "A2", small(), tmp_path, PLAIN)
+    first = accepted(department, decided(department, "A2").id)
+    assert "hann 0.5 Nyquist (0.42 cycles/cm)" in " ".join(first.said)
     with department.records.writing() as work:
-        form = wire.RepeatProcessing(parameters={"method": "osem", "iterations": 2, "heart_axes": False})
+        form = wire.RepeatProcessing(parameters={"method": "osem", "iterations": 2})
         again = asking.repeat(work, PHYSICIST, first.id, form)
-    assert (again.replaces, again.due, department.exam("A1").state) == (first.id, True, "acquired")
-    made = decided(department, "A1")
+    assert (again.replaces, again.due, department.exam("A2").state) == (first.id, True, "acquired")
+    made = decided(department, "A2")
     assert (made.id, made.error) == (again.id, "")
-    assert any("OSEM, 2 iterations of 8 subsets" in one for one in made.said)
+    assert "OSEM, 2 iterations of 8 subsets" in made.said
 
     accepted(department, made.id)
 
     with department.records.reading() as work:
         assert asking.one(work, PHYSICIST, first.id).state == ProcessingState.DISCARDED
-    assert department.exam("A1").state == "ready"
+    assert department.exam("A2").state == "ready"
     with pytest.raises(Refused, match="only what is made"):
         accepted(department, made.id)
 
 
-def test_who_may_not_process_images_is_refused(department: Department, tmp_path: Path) -> None:
-    imaged(department, "A1", phantom.heart_spect(np.random.default_rng(1)), tmp_path / "in")
-    made = decided(department, "A1")
+def test_who_may_not_process_images_may_neither_ask_nor_decide(department: Department, tmp_path: Path) -> None:
+    imaged(department, "A3", small(), tmp_path, PLAIN)
+    made = decided(department, "A3")
     with pytest.raises(Forbidden):
         deciding.accept(department.service.reception, department.service.shelf, NURSE, made.id)
     with department.records.writing() as work, pytest.raises(Forbidden):
         asking.cancel(work, NURSE, made.id)
 
 
-def test_what_runs_is_cancelled_within_a_second_and_what_is_discarded_is_waited_for_no_more(
+def test_what_runs_stops_within_a_second_of_its_cancelling_and_what_is_discarded_is_waited_for_no_more(
     department: Department, tmp_path: Path
 ) -> None:
-    imaged(department, "A1", phantom.gated_heart_spect(np.random.default_rng(1)), tmp_path / "in", "MPI-STRESS")
-    decided(department, "A1")
-    slow = asked(department, "A1", "spect", parameters={"method": "mlem", "iterations": 200, "resolution": True})
-    until(department, "A1", lambda one: one.state == ProcessingState.RUNNING and 1 < one.done < one.total)
+    endless = [{"recipe": "spect", "parameters": {"method": "mlem", "iterations": 200, "resolution": True}}]
+    imaged(department, "A4", small(slots=8), tmp_path, endless)
+    slow = until(department, "A4", lambda one: one.state == ProcessingState.RUNNING and 1 < one.done < one.total)
     with department.records.writing() as work:
         assert asking.cancel(work, PHYSICIST, slow.id).state == ProcessingState.CANCELLED
-    busy = department.service.pool
     end = time.monotonic() + 1.0
-    while busy.busy and time.monotonic() < end:
+    while department.service.pool.busy and time.monotonic() < end:
         time.sleep(0.02)
-    assert busy.busy == 0
-    assert listed(department, "A1")[0].results == []
+    assert department.service.pool.busy == 0
+    [left] = listed(department, "A4")
+    assert (left.state, left.results, department.exam("A4").state) == (ProcessingState.CANCELLED, [], "acquired")
 
     with department.records.writing() as work:
-        for one in listed(department, "A1"):
-            deciding.discard(work, department.service.shelf, PHYSICIST, one.id)
-    assert department.exam("A1").state == "ready"
+        deciding.discard(work, department.service.shelf, PHYSICIST, slow.id)
+    assert department.exam("A4").state == "ready"
+
+
+def test_a_worker_that_dies_costs_no_other_and_its_work_is_tried_again(department: Department, tmp_path: Path) -> None:
+    slow = [{"recipe": "spect", "parameters": {"method": "mlem", "iterations": 60, "resolution": True}}]
+    imaged(department, "A5", small(slots=4), tmp_path, slow)
+    until(department, "A5", lambda one: one.state == ProcessingState.RUNNING and 1 < one.done < one.total)
+    for pid in department.service.pool.pids():
+        os.kill(pid, signal.SIGKILL)
+    waits = until(department, "A5", lambda one: one.state == ProcessingState.QUEUED)
+    assert "the process that worked on this ended (signal 9)" in waits.error
+    with department.records.writing() as work:
+        [job] = work.session.exec(select(Job).where(Job.kind == "processing", Job.state == JobState.QUEUED)).all()
+        queue.retry(work, OPERATOR, job.id or 0)
+    assert decided(department, "A5").error == ""
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------
+
+
+def spoilt(change: Callable[[Dataset], None], path: Path) -> Path:
+    """Change an object and give it a UID of its own."""
+    dataset = pydicom.dcmread(path)
+    change(dataset)
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    return written(dataset, path.parent)
+
+
+def _no_counts(one: Dataset) -> None:
+    one.PixelData = bytes(len(one.PixelData))
+
+
+def _no_angles(one: Dataset) -> None:
+    del one.RotationInformationSequence[0].AngularStep
+    del one.RotationInformationSequence[0].ScanArc
+
+
+def _quarter(one: Dataset) -> None:
+    one.RotationInformationSequence[0].AngularStep = 90 / 16
+
+
+def _no_pixel_size(one: Dataset) -> None:
+    del one.PixelSpacing
+
+
+@pytest.mark.parametrize(
+    ("change", "parameters", "said"),
+    [
+        (_no_counts, {}, "no counts at all"),
+        (_no_angles, {}, "an angle is missing"),
+        (_quarter, {}, "an arc of 90 degrees: 180 or 360 are needed"),
+        (_no_pixel_size, {}, "the size of a pixel is missing"),
+        (lambda _: None, {"scatter": "tew"}, "no energy window below"),
+        (lambda _: None, {"attenuation": "ct"}, "none is named: name its series"),
+        (lambda _: None, {"uniformity": True}, "no flood is named"),
+        (lambda _: None, {"method": "osem", "subsets": 60}, "16 views cannot be dealt into 60 subsets"),
+    ],
+)
+def test_images_that_cannot_be_used_are_told_with_their_object_and_break_no_worker(
+    department: Department, tmp_path: Path, change: Callable[[Dataset], None], parameters: dict[str, object], said: str
+) -> None:
+    accession = f"B{len(said)}{len(parameters)}"
+    department.registered("Zhang^Wei=张^伟", accession, procedure="MPI-STRESS")
+    form = wire.ProtocolExam.model_validate(
+        {"device": "CAM1", "processing": [{"recipe": "spect", "parameters": parameters}]}
+    )
+    with department.records.writing() as work:
+        triage.protocol(work, HEAD, accession, form)
+    department.act("start", accession)
+    [whole] = as_camera(department, accession, small(), tmp_path)
+    path = spoilt(change, whole)
+    sent(department, [path])
+    department.act("finish", accession)
+    failed = decided(department, accession)
+    assert (failed.state, failed.results) == (ProcessingState.FAILED, [])
+    assert said in failed.error
+    assert str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) in failed.error or parameters
+
+
+def test_what_no_recipe_knows_is_refused_when_it_is_asked_for(department: Department) -> None:
+    department.registered("Zhang^Wei=张^伟", "C1", procedure="MPI-STRESS")
+    for given, why in (
+        ({"sharpness": 3}, "no parameter 'sharpness'"),
+        ({"cut_off": -1}, "runs from 0.01 to 5"),
+        ({"method": "magic"}, "is one of fbp, osem"),
+    ):
+        with pytest.raises(Invalid, match=why):
+            asked(department, "C1", "spect", parameters=given)
+    with pytest.raises(Refused, match="has no images to process"):
+        asked(department, "C1", "spect")

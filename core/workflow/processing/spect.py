@@ -326,7 +326,11 @@ _CUTS = (
 
 def _cut(order: Order, acquired: Acquired, product: Product, volume: Volume) -> None:
     """Find the heart's axis, move it as was said by hand, and cut slices; without a heart the slices stay whole."""
-    axis = _moved(order, orientation.heart_axis(volume))
+    try:
+        axis = _moved(order, orientation.heart_axis(volume))
+    except orientation.Unfound as error:
+        product.warnings.append(f"no short and long axes: {error}")
+        return
     product.numbers |= {
         "axis_base_mm": _rounded(axis.base_mm), "axis_apex_mm": _rounded(axis.apex_mm),
         "axis_radius_mm": round(axis.radius_mm, 1), "axis_certainty": round(axis.certainty, 2),
