@@ -151,7 +151,9 @@ def peer_of(settings: Settings, device: wire.Device, timeouts: Timeouts | None =
     return Peer(device.aet, device.host, device.port, settings.aet, timeouts or Timeouts(), tls)
 
 
-def runners(settings: Settings, records: Records, keeper: Keeper) -> dict[str, Runner]:
+def runners(
+    settings: Settings, records: Records, keeper: Keeper, reports: commitment.Reports | None = None
+) -> dict[str, Runner]:
     """Build what runs each kind of job."""
     call = partial(peer_of, settings)
     return {
@@ -159,7 +161,7 @@ def runners(settings: Settings, records: Records, keeper: Keeper) -> dict[str, R
         printing.KIND: printing.Darkroom(records, call, keeper.local, generate_uid).run,
         fetching.KIND: fetching.Fetcher(records, call, settings.aet, Reception(records, keeper)).run,
         commitment.ASK: commitment.Asker(records, call).run,
-        commitment.ANSWER: commitment.Answerer(records, keeper.store, call).run,
+        commitment.ANSWER: commitment.Answerer(records, keeper.store, call, reports or commitment.Reports()).run,
         integrity.KIND: Verifier(records, keeper.store).work_off,
         tiering.KIND: open_tiering(settings, records, keeper).work_off,
     }
@@ -207,7 +209,9 @@ class Service:
         self.intake = Intake(self.reception)
         self.shelf = Shelf(settings.data / "processing")
         self.newsroom = Newsroom(self.records)
-        self.jobs = Jobs(self.records, runners(settings, self.records, self.keeper), name=worker_name(settings))
+        self.reports = commitment.Reports()
+        running = runners(settings, self.records, self.keeper, self.reports)
+        self.jobs = Jobs(self.records, running, name=worker_name(settings))
         self.pool = Pool(settings.compute_workers or os.cpu_count() or 1, preload=PIPELINE)
         self.making = self._making()
         self.health = Health(self.records, self._looks(), self._places(), self._counters)
@@ -280,7 +284,7 @@ class Service:
             find_worklist=partial(worklist.find, records),
             mpps_create=partial(procedure_step.create, records),
             mpps_set=partial(procedure_step.change, records),
-            commit=partial(storage_commitment.asked, records),
+            commit=partial(storage_commitment.asked, records, self.reports),
             committed=partial(storage_commitment.reported, records),
         )
 
@@ -299,7 +303,7 @@ class Service:
                 with self.records.writing() as work:
                     self.keeper.sweep(work)
                 self._age()
-                self._forget()
+                self._tidy_up()
             except (CoreError, OSError, SQLAlchemyError) as error:
                 log.warning("leftovers could not be swept (%s)", type(error).__name__)
             if self._stopping.wait(_SWEEP_EVERY):
@@ -314,8 +318,10 @@ class Service:
                 for what in (what for what, place in runs.items() if place):
                     tiering.queue_run(work, site, what, self.settings.online_days)
 
-    def _forget(self) -> None:
-        """Forget work that finished long ago, a little at a time."""
+    def _tidy_up(self) -> None:
+        """Ask again for reports that never came; forget work that finished long ago, a little at a time."""
+        with self.records.writing() as work:
+            commitment.ask_again(work, timedelta(hours=self.settings.report_hours))
         older, more = timedelta(days=self.settings.job_days), self.settings.job_days > 0
         while more and not self._stopping.is_set():
             with self.records.writing() as work:

@@ -51,6 +51,7 @@ class Settings:
     session_idle_seconds: float = 12 * 3600.0
     session_seconds: float = 7 * 24 * 3600.0
     lease_seconds: float = 600.0
+    report_hours: int = 6  # a storage commitment report that has not come by then is asked for again
     job_days: int = 90  # how long finished work, and what was sent by it, stays on record; 0: for ever
     warn_free_bytes: int = 20_000_000_000  # less on a disk of ours is warned of
 

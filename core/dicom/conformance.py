@@ -214,8 +214,8 @@ COMMITMENT = Service(
     Role.BOTH,
     _classes("1.2.840.10008.1.20.1"),
     MESSAGE_SYNTAXES,
-    "registered devices; a request outlives a restart and is answered on an association of our own, from the checksum "
-    "of every object read again",
+    "registered devices; a request outlives a restart and is answered on its own association while the asker stays, "
+    "else on one of ours, from the checksum of every object read again",
 )
 PRINTING = Service(
     "Basic Grayscale Print Management",

@@ -139,6 +139,11 @@ class Association:
                     self._held = command
         return self._cancelled_id == message_id
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the association stands and the peer has said nothing more that waits to be heard; never waits."""
+        return self._link.state is State.ESTABLISHED and self._held is None and not self._is_something_there()
+
     def _is_something_there(self) -> bool:
         try:
             piece = next(self._fragments, None)

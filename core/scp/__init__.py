@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from pydicom import Dataset
 
@@ -159,6 +159,20 @@ class Retrieved:
     comment: str = ""
 
 
+class Awaited(Protocol):
+    """A report that is on its way to an asker who may still be there; a context manager that stops waiting for it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def come(self, within: float) -> tuple[int, Dataset] | None:
+        """Wait so many seconds for event type and event information; None while there is none."""
+
+    def heard(self) -> None:
+        """Say that the asker has taken it; else it goes out on an association of our own."""
+
+
 class Duplicate(Refused):
     """A SOP Instance that is there already was to be created."""
 
@@ -182,7 +196,7 @@ class Services:
       an unknown destination (A801H), `Invalid` keys that do not fit (A900H).
     - `mpps_create` and `mpps_set` get the SOP Instance UID of the performed step.
     - `commit` gets the Transaction UID and the action information of a storage commitment request (N-ACTION): it writes
-      down what was asked and answers later, on an association of its own.
+      down what was asked; the report comes by `Awaited` while the asker is there, else on an association of our own.
     - `committed` gets the event type (1 all kept, 2 some not) and the event information of a storage commitment another
       node reports to us (N-EVENT-REPORT).
     """
@@ -196,5 +210,5 @@ class Services:
     mpps_set: Callable[[Caller, str, Dataset], None]
     move: Callable[[Caller, Dataset, Model, str, Retrieving], Retrieved] | None = None
     get: Callable[[Caller, Dataset, Model, Retrieving], Retrieved] | None = None
-    commit: Callable[[Caller, str, Dataset], None] | None = None
+    commit: Callable[[Caller, str, Dataset], Awaited | None] | None = None
     committed: Callable[[Caller, int, Dataset], None] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from pydicom import Dataset
 
 from core.records import Records
@@ -9,10 +11,16 @@ from core.scp import Caller
 from core.workflow import commitment
 
 
-def asked(records: Records, caller: Caller, transaction_uid: str, request: Dataset) -> None:
+def asked(
+    records: Records, reports: commitment.Reports, caller: Caller, transaction_uid: str, request: Dataset
+) -> commitment.Awaited:
     """Take a request (N-ACTION): once this returns it is written down, and will be answered."""
-    with records.writing() as work:
-        commitment.asked(work, caller.actor, caller.aet, transaction_uid, request)
+    with ExitStack() as otherwise:
+        awaited = otherwise.enter_context(reports.awaited(transaction_uid))
+        with records.writing() as work:
+            commitment.asked(work, caller.actor, caller.aet, transaction_uid, request)
+        otherwise.pop_all()
+    return awaited
 
 
 def reported(records: Records, caller: Caller, event_type: int, report: Dataset) -> None:

@@ -23,7 +23,7 @@ from core.dimse.line import Ended, Part
 from core.dimse.messages import CANCELLED, IS_RESPONSE, PENDING, SUCCESS, Command, Field, Status, Tag, response
 from core.dimse.negotiation import Context
 from core.errors import Broken, CoreError, Forbidden, Invalid, NotFound, PeerFailed, Refused, place_of
-from core.scp import Announced, Answer, Caller, Duplicate, Outgoing, Retrieved, Services
+from core.scp import Announced, Answer, Awaited, Caller, Duplicate, Outgoing, Retrieved, Services
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ _HELD_SECONDS = 0.005
 _READ_AT_ONCE = 1 << 18
 _CANNOT_UNDERSTAND, _NO_SUCH_CLASS, _NO_SUCH_OPERATION = 0xC000, 0x0122, 0x0211
 _REQUEST_COMMITMENT = 1
+_COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
+_REPORTED_WITHIN, _LOOK_EVERY = 2.0, 0.02  # seconds
 _MODELS: dict[str, Model] = {
     **dict(zip(conformance.FIND.uids, (PATIENT_ROOT, STUDY_ROOT), strict=True)),
     **dict(zip(conformance.MOVE.uids, (PATIENT_ROOT, STUDY_ROOT), strict=True)),
@@ -236,13 +238,33 @@ class Conversation:
         self._perform(command, change)
 
     def _commit(self, command: Command, context: Context) -> None:
+        awaited: list[Awaited] = []
+
         def commit() -> None:
             caller, asked = self._trusted(), self._dataset(command, context)
             if self._services.commit is None or command.number(Tag.ACTION_TYPE) != _REQUEST_COMMITMENT:
                 raise Invalid("only the request for storage commitment (action type 1) is known here")
-            self._services.commit(caller, str(asked.get("TransactionUID", "")), asked)
+            report = self._services.commit(caller, str(asked.get("TransactionUID", "")), asked)
+            awaited.extend([report] if report else [])
 
         self._perform(command, commit)
+        for each in awaited:
+            with each:
+                self._report(each, context)
+
+    def _report(self, awaited: Awaited, context: Context) -> None:
+        """Report on this association if the report is there before the asker says something else, or leaves."""
+        until = time.monotonic() + _REPORTED_WITHIN
+        while context.scp and self._association.is_quiet and time.monotonic() < until:
+            report = awaited.come(_LOOK_EVERY)
+            if report is not None:
+                event_type, told = report
+                (uid,) = conformance.COMMITMENT.uids
+                content = encoded(told, context.transfer_syntax)
+                said = self._association.n_event_report(context, uid, _COMMITMENT_INSTANCE, event_type, content)
+                if said.code == SUCCESS:
+                    awaited.heard()
+                return
 
     def _committed(self, command: Command, context: Context) -> None:
         def hear() -> None:

@@ -278,13 +278,7 @@ class Peer:
         self, transaction_uid: str, kept: Sequence[tuple[str, str]], failed: Sequence[tuple[str, str, int]]
     ) -> None:
         """Tell the node which objects it asked about are kept, and which not for what reason (PS3.4 J.3.3)."""
-        report = Dataset()
-        report.TransactionUID = transaction_uid
-        if kept:
-            report.ReferencedSOPSequence = [_reference(*reference) for reference in kept]
-        if failed:
-            report.FailedSOPSequence = [_failure(*failure) for failure in failed]
-        event_type = SOME_NOT_COMMITTED if failed else ALL_COMMITTED
+        event_type, report = commitment_report(transaction_uid, kept, failed)
         role = build_role(StorageCommitmentPushModel, scp_role=True)
         with self._association([(StorageCommitmentPushModel, PLAIN)], roles=[role]) as association:
             status, _ = association.send_n_event_report(
@@ -330,6 +324,19 @@ class Peer:
 
     def _failed(self, what: str) -> PeerFailed:
         return PeerFailed(f"{self.aet} at {self.host}:{self.port} {what}")
+
+
+def commitment_report(
+    transaction_uid: str, kept: Sequence[tuple[str, str]], failed: Sequence[tuple[str, str, int]]
+) -> tuple[int, Dataset]:
+    """Return event type and event information of a storage commitment report (PS3.4 J.3.3)."""
+    report = Dataset()
+    report.TransactionUID = transaction_uid
+    if kept:
+        report.ReferencedSOPSequence = [_reference(*reference) for reference in kept]
+    if failed:
+        report.FailedSOPSequence = [_failure(*failure) for failure in failed]
+    return SOME_NOT_COMMITTED if failed else ALL_COMMITTED, report
 
 
 def _why_not(association: Association) -> str:

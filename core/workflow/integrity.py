@@ -27,6 +27,8 @@ from core.workflow.queue import Ticket
 KIND = "verify"
 """The kind of job that goes on with a proof."""
 
+_IN_PASSING = "in passing"
+"""The stage of a proof that was none: damage was come across."""
 _READERS = 4
 _NAMED = 20
 _AT_ONCE = 500
@@ -58,8 +60,8 @@ def ask(work: Work, actor: Actor, form: wire.AskProof) -> wire.Proof:
 def unfinished(work: Work, actor: Actor, *, deep: bool) -> Proof:
     """Return the last proof of this depth that was stopped; raises NotFound when there is none."""
     access.require(actor, Operation.ADMINISTER)
-    found = select(Proof).where(Proof.deep == deep, Proof.site == actor.site).order_by(col(Proof.id).desc()).limit(1)
-    row = work.session.exec(found).first()
+    found = select(Proof).where(Proof.deep == deep, Proof.site == actor.site, Proof.stage != _IN_PASSING)
+    row = work.session.exec(found.order_by(col(Proof.id).desc()).limit(1)).first()
     if row is None or row.ended_at is not None:
         raise NotFound(f"no {'deep' if deep else 'quick'} verification was broken off: begin one without --resume")
     return row
@@ -174,6 +176,16 @@ def _moved(work: Work, proof_id: int | None, page: Page, damaged: Sequence[tuple
         audit.record(work, actor, "archive.damaged", str(row.id), count=len(uids), objects=uids[:_NAMED])
         work.tell(row.site, KIND, str(row.id), damaged=len(uids))
     return row
+
+
+def come_across(work: Work, by: str, site: str, whole: int, damaged: Sequence[tuple[Acknowledged, Fault]]) -> None:
+    """Write down damage that was come across while objects were read for another reason; `whole` were not damaged."""
+    row = Proof(
+        site=site, deep=True, by=by, stage=_IN_PASSING, started_at=work.now, moved_at=work.now, ended_at=work.now,
+        of=whole + len(damaged), objects=whole,
+    )  # fmt: skip
+    work.add(row)
+    _moved(work, row.id, Page([one for one, _ in damaged], row.of, 0), damaged)
 
 
 def _damage(work: Work, row: Proof, one: Acknowledged, fault: Fault) -> Damage | None:

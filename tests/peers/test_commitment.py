@@ -15,7 +15,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import StorageCommitmentPushModel
+from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 from sqlmodel import select
 
 from core import wire
@@ -23,7 +23,7 @@ from core.errors import Refused
 from core.model import Delivery
 from core.scu.peer import Peer
 from core.vocabulary import JobState
-from core.workflow import devices, fetching, queue, sending
+from core.workflow import devices, fetching, integrity, queue, sending
 from tests.conftest import find_peer
 from tests.peers.orthanc import orthanc
 from tests.peers.process import slices
@@ -196,6 +196,55 @@ def test_a_camera_that_is_away_hears_our_answer_when_it_is_back(both: Both, free
     assert report.TransactionUID == transaction
     assert sorted(item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence) == sorted(uids)
     assert [item.FailureReason for item in report.FailedSOPSequence] == [0x0112]
+
+
+@pytest.mark.parametrize("takes_it", [True, False])
+def test_who_stays_on_the_line_hears_the_report_there(both: Both, takes_it: bool) -> None:  # noqa: FBT001 - a case
+    name = f"C5{takes_it}"
+    both.us.device(name)  # nobody listens there
+    slices(both.folder / name, 2, number=name)
+    give(both.us.port, both.folder / name)
+    files = sorted((both.folder / name).iterdir())
+    uids = [str(pydicom.dcmread(path).SOPInstanceUID) for path in files]
+    (damaged,) = (both.folder / "ours" / "archive").rglob(f"*{uids[1]}*")
+    damaged.chmod(0o600)
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
+    asked, heard = Dataset(), list[Dataset]()
+    asked.TransactionUID = generate_uid()
+    asked.ReferencedSOPSequence = [Dataset(), Dataset()]
+    for item, uid in zip(asked.ReferencedSOPSequence, uids, strict=True):
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CT, uid
+
+    def take(event: evt.Event) -> tuple[int, None]:
+        heard.append(event.event_information)
+        return (0x0000 if takes_it else 0x0110), None
+
+    camera = AE(name)
+    camera.add_requested_context(StorageCommitmentPushModel)
+    association = camera.associate(
+        "127.0.0.1", both.us.port, ae_title="PHOTOPEAK", evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)]
+    )
+    status, _ = association.send_n_action(asked, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance)
+    assert status.Status == 0x0000
+    until(lambda: bool(heard))
+    association.release()
+    (report,) = heard
+    assert report.TransactionUID == asked.TransactionUID
+    assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == uids[:1]
+    assert [item.FailureReason for item in report.FailedSOPSequence] == [0x0110]
+
+    def answering() -> wire.Job:
+        with both.us.records.reading() as work:
+            return next(one for one in queue.listing(work, OPERATOR) if one.lane == f"commit:{name}")
+
+    if takes_it:
+        until(lambda: answering().state is JobState.DONE)
+    else:
+        until(lambda: "cannot be reached" in answering().error)
+    with both.us.records.reading() as work:
+        shown = {one.sop_instance_uid: one.fault for one in integrity.damages(work, OPERATOR)}
+    assert shown[uids[1]] == "its file has other bytes than those received"
+    assert uids[0] not in shown
 
 
 @contextmanager
