@@ -49,7 +49,7 @@ _STEP = 0.1  # of the window's width
 _LEAP = 10  # frames
 _AHEAD = 3
 _FIRST_STEP = 2.0  # mm or degrees a key moves at first
-_FEW = 30  # cells: a bar that is read at a glance
+_FEW = 18  # cells: a bar that is read at a glance
 
 
 class ProcessingPage(Processed):
@@ -85,6 +85,7 @@ class ProcessingPage(Processed):
         super().__init__(desk)
         self._one: Item = one
         self._before: Item | None = None  # the processing it replaces
+        self._seen: Item = one  # whose steps are shown: those of the one before until this one has some
         self._steps = Steps(one["stages"])
         self._look = Look()
         self._album = Album()
@@ -155,7 +156,9 @@ class ProcessingPage(Processed):
     def _take(self, one: Item) -> None:
         ready = self._one["state"] == ProcessingState.RUNNING and one["state"] == ProcessingState.MADE
         self._one = one
-        self._steps.refill(one["stages"])
+        if one["stages"] or self._seen["id"] == one["id"] or one["state"] not in UNDER_WAY:
+            self._seen = one
+            self._steps.refill(one["stages"])
         if ready and self.is_current:
             self.done(_("{title} is ready to be looked at.").format(title=_(one["title"])))
         if self._again:
@@ -195,7 +198,7 @@ class ProcessingPage(Processed):
         elif all(now.room):
             coming = range(1, (_AHEAD if self._cine else 1) + 1)
             ahead = [steps.ahead(place * self._look.grid) for place in coming]
-            questions = [asked(self._one["id"], stage, frame, self._look, now.room) for frame in (steps.frame, *ahead)]
+            questions = [asked(self._seen["id"], stage, frame, self._look, now.room) for frame in (steps.frame, *ahead)]
             now.want(questions[0], questions[1:])
         self._go_beside()
         self._tell()
@@ -218,7 +221,7 @@ class ProcessingPage(Processed):
                 if one["name"] == stage["name"]:
                     return self._before["id"], one
         former = self._steps.former
-        return (self._one["id"], former) if former else None
+        return (self._seen["id"], former) if former else None
 
     def _waiting_words(self) -> str:
         one = self._one
@@ -486,7 +489,7 @@ class ProcessingPage(Processed):
         self._put("whose", self._whose(tones))
         self._put("moving", self._moving())
         self.query_one("#moving").set_class(self._handle is not None, "-on")
-        self._put("now-caption", self._caption(self._steps.stage, self._one["id"]))
+        self._put("now-caption", self._caption(self._steps.stage, self._seen["id"]))
         if compared := self._compared():
             self._put("earlier-caption", self._caption(compared[1], compared[0]))
         self._put("told", self._told(tones))
@@ -511,14 +514,18 @@ class ProcessingPage(Processed):
     def _caption(self, stage: Item | None, number: int) -> str:
         if stage is None:
             return ""
-        frame = min(self._steps.frame, stage["frames"] - 1) + 1
+        frame, grid, frames = min(self._steps.frame, stage["frames"] - 1), self._look.grid, stage["frames"]
+        first = frame - frame % grid
+        shown = f"{first + 1}-{min(first + grid, frames)}" if grid > 1 else f"{frame + 1}"
         before = _("before: ") if number != self._one["id"] else ""
-        return f"{before}{frame}/{stage['frames']}  {_(stage['title'])}"
+        return f"{before}{shown}/{frames}  {_(stage['title'])}"
 
     def _told(self, tones: Mapping[str, str]) -> Text:
         one, pane = self._one, self._pane("now")
         text = complaints(one, tones)
-        text.append_text(stages_told(one["stages"], self._steps.number, self.query_one("#told").size.width))
+        if one["state"] in UNDER_WAY and self._steps.stage is not None:
+            text.append(f"{self._waiting_words()}\n\n", tones["warn"])
+        text.append_text(stages_told(self._seen["stages"], self._steps.number, self.query_one("#told").size.width))
         if self._steps.stage is not None and pane.numbers:
             text.append_text(self._picture_told(pane.numbers))
         text.append_text(parameters_told(one, self.recipes.get(one["recipe"])))
