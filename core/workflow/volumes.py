@@ -226,12 +226,14 @@ def described(uid: str, held: Sequence[Standing], number: int) -> wire.Volume:
     standing = chosen(held, number)
     volume = standing.volume
     lowest, highest = _extent(standing.moment(0))
+    unit, factor = standing.unit("best")
     return wire.Volume(
         series_uid=uid, number=number, volumes=len(held), titles=[_title(one) for one in held], grid=list(volume.grid),
-        voxel_mm=list(volume.voxel_mm), affine=volume.affine.tolist(), unit=standing.unit("best")[0],
-        units=["best", "own", *(unit for unit in SUV if unit in standing.factors)], modality=volume.modality, moments=list(volume.moments),
+        voxel_mm=list(volume.voxel_mm), affine=volume.affine.tolist(), unit=unit,
+        units=["best", "own", *(one for one in SUV if one in standing.factors)], modality=volume.modality,
+        moments=list(volume.moments),
         frame_of_reference=volume.frame_of_reference, sources=list(volume.sources),
-        range=[value * standing.unit("best")[1] for value in (lowest, highest)],
+        range=[lowest * factor, highest * factor],
         planes={name: _plane_of(standing.cut(name)) for name in PLANES}, frame_ms=standing.frame_ms,
         notes=[*volume.notes, *standing.lacking],
     )  # fmt: skip
