@@ -210,10 +210,12 @@ class Intake:
             images = list(work.session.exec(found.limit(limit)))
         for image in images:
             self._examine(image)
-        if images:
+        # Behind the last one there may be many of other stores, not to be gone through again and again.
+        reached = images[-1].id or 0 if len(images) == limit else newest
+        if reached > begin:
             with self._records.writing() as work:
                 row = work.session.get(Examination, store) or Examination(store=store)
-                row.image_id = images[-1].id or 0
+                row.image_id = reached
                 work.add(row)
         return len(images)
 
