@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -24,10 +25,13 @@ from core.errors import Forbidden, Invalid, Refused
 from core.imaging import phantom
 from core.imaging.acquisition import Acquisition, Kind, Orbit, Phantom
 from core.model import Image, Job
+from core.service import open_records
+from core.settings import Settings
 from core.vocabulary import JobState, ProcessingState, Role
-from core.workflow import queue, triage, viewing
+from core.workflow import acquisition, queue, triage, viewing
 from core.workflow.processing import asking, deciding, looking
-from tests.peers.serving import HEAD, OPERATOR, Department, serving
+from tests.peers.process import Photopeakd
+from tests.peers.serving import HEAD, OPERATOR, TECHNOLOGIST, Department, serving
 
 pytestmark = pytest.mark.peer("storescu")
 
@@ -168,6 +172,9 @@ def path_of(department: Department, row: Image) -> Path:
 # -- changed, repeated, cancelled --------------------------------------------------------------------------------------
 
 
+SLOW: list[dict[str, object]] = [
+    {"recipe": "spect", "parameters": {"method": "mlem", "iterations": 60, "resolution": True}}
+]
 PLAIN: list[dict[str, object]] = [{"recipe": "spect", "parameters": {"cut_off": 0.5}}]
 
 
@@ -234,8 +241,7 @@ def test_what_runs_stops_within_a_second_of_its_cancelling_and_what_is_discarded
 
 
 def test_a_worker_that_dies_costs_no_other_and_its_work_is_tried_again(department: Department, tmp_path: Path) -> None:
-    slow = [{"recipe": "spect", "parameters": {"method": "mlem", "iterations": 60, "resolution": True}}]
-    imaged(department, "A5", small(slots=4), tmp_path, slow)
+    imaged(department, "A5", small(), tmp_path, SLOW)
     until(department, "A5", lambda one: one.state == ProcessingState.RUNNING and 1 < one.done < one.total)
     for pid in department.service.pool.pids():
         os.kill(pid, signal.SIGKILL)
@@ -245,6 +251,59 @@ def test_a_worker_that_dies_costs_no_other_and_its_work_is_tried_again(departmen
         [job] = work.session.exec(select(Job).where(Job.kind == "processing", Job.state == JobState.QUEUED)).all()
         queue.retry(work, OPERATOR, job.id or 0)
     assert decided(department, "A5").error == ""
+
+
+def _workers(service: Photopeakd) -> list[Path]:
+    """Return the processes a service has work done by."""
+    return [path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if _is_worker(path, service.process.pid)]
+
+
+def _is_worker(command: Path, parent: int) -> bool:
+    try:
+        said, status = command.read_bytes(), (command.parent / "status").read_text()
+    except OSError:  # it ended meanwhile
+        return False
+    return b"core.compute" in said and f"PPid:\t{parent}\n" in status
+
+
+def test_a_service_killed_while_it_works_begins_again_by_itself(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as department:
+        department.registered("Zhang^Wei=张^伟", "A1", procedure="MPI-STRESS")
+        with department.records.writing() as work:
+            form = wire.ProtocolExam.model_validate({"device": "CAM1", "processing": SLOW})
+            triage.protocol(work, HEAD, "A1", form)
+        department.act("start", "A1")
+        sent(department, as_camera(department, "A1", small(), tmp_path))
+    records = open_records(Settings(tmp_path / "data"))
+    with records.writing() as work:
+        acquisition.finish(work, TECHNOLOGIST, "A1", wire.StepAct())
+    records.close()
+    with Photopeakd(tmp_path / "data") as service:
+        _wait_for(service, "select 1 from processing join job on job.id = job_id where job.done > 1")
+        workers = _workers(service)
+        service.kill()
+        assert workers
+        end = time.monotonic() + _PATIENCE
+        while any(one.exists() for one in workers) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not any(one.exists() for one in workers)
+        assert service.rows("select state from processing") == [("running",)]
+        service.start()
+        _wait_for(service, "select 1 from processing where state = 'made'")
+        assert service.rows("select count(*) from processing") == [(1,)]
+        [(number, results)] = service.rows("select id, results from processing")
+        place = tmp_path / "data" / "processing"
+        assert [one.name for one in place.iterdir()] == [str(number)]
+        assert [one.stem for one in (place / str(number) / "objects").iterdir()] == json.loads(results)
+
+
+def _wait_for(service: Photopeakd, query: str) -> None:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        if service.rows(query):
+            return
+        time.sleep(0.05)
+    raise AssertionError(service.rows("select state, error, done, total from processing"))
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
