@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from core.imaging.frames import Frames
 from core.imaging.palettes import FIXED_COLOURS, PALETTES, indices_of
@@ -180,7 +181,7 @@ def resampled(values: NDArray[np.generic], height: int, width: int, scaling: Sca
         return values[np.ix_(rows.astype(np.intp), columns.astype(np.intp))].astype(np.float32)
     down, across = _weights(values.shape[0], height), _weights(values.shape[1], width)
     clean = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
-    return np.asarray(down @ clean @ across.T, np.float32)
+    return np.asarray((across @ (down @ clean).T).T, np.float32)
 
 
 def _checked(frames: Frames, request: PictureRequest) -> None:
@@ -275,16 +276,20 @@ def _part(size: tuple[int, ...], request: PictureRequest) -> tuple[slice, slice]
     return cut[0], cut[1]
 
 
-def _weights(source: int, target: int) -> NDArray[np.float32]:
-    """Give the (target, source) matrix of a one-dimensional resampling; each of its rows adds up to 1."""
+def _weights(source: int, target: int) -> sparse.csr_array:
+    """Give the (target, source) matrix of a one-dimensional resampling; each of its rows adds up to 1.
+
+    It is sparse not only to save work: a dense product wakes the threads of BLAS, which wait for each other for tens of
+    milliseconds where the machine is busy.
+    """
     ratio = source / target
     if ratio > 1:
         edges = np.arange(target)[:, None] * ratio
         pixels = np.arange(source)[None, :]
         overlap = np.minimum(edges + ratio, pixels + 1) - np.maximum(edges, pixels)
-        return (np.clip(overlap, 0, None) / ratio).astype(np.float32)
+        return sparse.csr_array((np.clip(overlap, 0, None) / ratio).astype(np.float32))
     middles = np.clip((np.arange(target) + 0.5) * ratio - 0.5, 0, source - 1)[:, None]
-    return np.clip(1 - np.abs(middles - np.arange(source)[None, :]), 0, None).astype(np.float32)
+    return sparse.csr_array(np.clip(1 - np.abs(middles - np.arange(source)[None, :]), 0, None).astype(np.float32))
 
 
 def _level_of_nothing(frames: Frames) -> int:
