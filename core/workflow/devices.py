@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, update
+from sqlalchemy import String, bindparam, cast, func, update
 from sqlmodel import col, select
 
 from core import access, audit, wire
@@ -27,6 +27,11 @@ _HEARD_AGAIN = Prepared(
         at=bindparam("now", type_=UtcTime()), objects=col(Heard.objects) + bindparam("more"),
     )
 )  # fmt: skip
+
+_CHARSET = Prepared(select(Device.charset).where(Device.aet == bindparam("aet"), col(Device.enabled)))
+_ANY_ALIASES = Prepared(
+    select(col(Device.id)).where(col(Device.enabled), cast(col(Device.aliases), String) != "[]").limit(1)
+)
 
 
 def add(work: Work, actor: Actor, device: wire.Device, *, site: str = "") -> Device:
@@ -93,6 +98,15 @@ def known(work: Work, aet: str) -> Device | None:
         return row
     others = work.session.exec(select(Device).where(col(Device.enabled)))
     return next((device for device in others if aet in device.aliases), None)
+
+
+def charset(work: Work, aet: str) -> str:
+    """Return the character set a device can show, found as `known` finds it; empty when nothing is known."""
+    found = _CHARSET.run(work.connection, {"aet": aet}).fetchone()
+    if found is None and _ANY_ALIASES.run(work.connection, {}).fetchone():
+        device = known(work, aet)
+        return device.charset if device else ""
+    return str(found[0]) if found else ""
 
 
 def listing(work: Work, actor: Actor) -> list[wire.Device]:

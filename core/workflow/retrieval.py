@@ -69,9 +69,8 @@ class Finder:
 
     def _answers(self, asker: Asker, keys: Dataset, model: Model, transfer_syntax: str) -> Iterator[bytes]:
         with self._records.reading() as work:
-            device = devices.known(work, asker.aet)
             always = {RETRIEVE_AE_TITLE: self._own_aet, TIMEZONE_OFFSET: f"{work.now.astimezone():%z}"}
-            shown = Shown(transfer_syntax, device.charset if device else "", always)
+            shown = Shown(transfer_syntax, devices.charset(work, asker.aet), always)
             writer = IdentifierWriter(keys, index.held(keys), shown)
             yield from map(writer.write, _found(work, keys, model, asker.site))
 
