@@ -159,7 +159,7 @@ def _show(product: Product, pair: Pair, laid_on: Volume) -> None:
     keep_slices(product, "fixed", "The image that stays", pair.fixed)
     keep_slices(product, "before", "The other image as it came", pair.moving.resampled(pair.fixed))
     keep_slices(product, "after", "The other image laid on the first", laid_on)
-    first, other = coloured(pair.fixed, "gray"), coloured(laid_on, "hot")
+    first, other = coloured(pair.fixed, "gray"), coloured(laid_on, "hot_iron")
     squares = np.stack([checkerboard(a, b) for a, b in zip(first, other, strict=True)])
     keep_pictures(product, "checkerboard", "Squares of both", squares, pair.fixed)
     keep_pictures(product, "blend", "Both at once", blended(first, other, 0.5), pair.fixed)

@@ -215,7 +215,7 @@ FUSE = Form(
         _number("levels", "Levels", 3, 1, 6, group="method", when={"method": ("wavelet",)}),
         _choice("detail", "Details", ["max_abs", "mean"], group="method", when={"method": ("wavelet",)}),
         Parameter("map", "Colours of the first", "text", "gray", group="look"),
-        Parameter("over_map", "Colours of the other", "text", "hot", group="look"),
+        Parameter("over_map", "Colours of the other", "text", "hot_iron", group="look"),
         _choice("plane", "Slices", ["axial", "coronal", "sagittal"], group="look"),
     ),
     needs_over=True,
