@@ -100,7 +100,7 @@ async def test_a_freehand_region_is_put_point_by_point_and_named(room: ReadingRo
         await sitting.press("ctrl+u", *"kidney", "enter", "escape")
         (region,) = viewer.regions
         assert (region.name, region.shape, len(region.points)) == ("kidney", POLYGON, 3)
-        await sitting.sees("kidney  polygon")
+        await sitting.sees("kidney  freehand")
         await sitting.press("n", "x")
         await sitting.until(lambda: not viewer.regions)
 

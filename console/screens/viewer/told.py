@@ -83,7 +83,7 @@ def _values(text: Text, side: Side, numbers: Numbers) -> None:
         line(text, _("Over"), side.over.title)
         window = over["window"]
         line(text, "", f"{figure(window['lower'])} - {figure(window['upper'])} {over['unit']}")
-        mode = _(side.over.mode)
+        mode = _mode_words(side.over.mode)
         share = f" {side.over.blend:.0%}" if side.over.mode == "blend" else ""
         line(text, "", f"{mode}{share}  {side.over.map.replace('_', ' ')}")
         fit = over["registration"]
@@ -119,6 +119,15 @@ def plane_words(kind: str) -> str:
     return {"axial": _("axial"), "coronal": _("coronal"), "sagittal": _("sagittal"), MIP: _("MIP")}.get(kind, kind)
 
 
+def _shape_words(shape: str) -> str:
+    words = {"rectangle": _("rectangle"), "ellipse": _("ellipse"), "polygon": _("freehand"), "line": _("distance")}
+    return words.get(shape, shape)
+
+
+def _mode_words(mode: str) -> str:
+    return {"blend": _("blend"), "checkerboard": _("checkerboard"), "fused": _("fused")}.get(mode, mode)
+
+
 def _frame(side: Side, numbers: Numbers) -> str:
     total, tiles = len(side.reel.spots), numbers.get("tiles") or []
     if side.look.grid > 1 and tiles:
@@ -146,7 +155,7 @@ def measured(rows: Sequence[Mapping[str, Any]], chosen: int, on: str = "") -> Te
     """Say what each region holds, and on which frame; the chosen one is marked."""
     text = Text(f"{on}\n" if on else "", "dim")
     for number, row in enumerate(rows):
-        text.append(f"{row['name']}  {_(row['shape'])}\n", "bold" if number == chosen else "dim")
+        text.append(f"{row['name']}  {_shape_words(row['shape'])}\n", "bold" if number == chosen else "dim")
         for words in _held(row):
             text.append(f"  {words}\n")
     return text
