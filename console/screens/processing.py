@@ -526,7 +526,7 @@ class ProcessingPage(Processed):
         if one["state"] in UNDER_WAY and self._steps.stage is not None:
             text.append(f"{self._waiting_words()}\n\n", tones["warn"])
         text.append_text(stages_told(self._seen["stages"], self._steps.number, self.query_one("#told").size.width))
-        if self._steps.stage is not None and pane.numbers:
+        if self._steps.stage is not None and pane.numbers and self._steps.stage["kind"] != "picture":
             text.append_text(self._picture_told(pane.numbers))
         text.append_text(parameters_told(one, self.recipes.get(one["recipe"])))
         return text.append_text(numbers_told(one["numbers"], plain=self.desk.ascii))

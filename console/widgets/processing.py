@@ -18,6 +18,7 @@ Item = Mapping[str, Any]
 Parameters = Mapping[str, Any]
 
 _DIGITS = 9  # steps that have a key of their own
+_NARROW = 30  # cells in which there is no room for how many frames there are
 _ROW = 6  # numbers in a row that are read one by one; more are drawn
 _CURVE = 24  # cells of a curve
 _RULE = "rule"  # asked for by what the catalogue or the protocol says
@@ -158,15 +159,18 @@ def stages_told(stages: Sequence[Item], seen: int, width: int) -> Text:
     for number, stage in enumerate(stages):
         mark = ">" if number == seen else " "
         digit = str(number + 1) if number < _DIGITS else " "
-        title = fit(_(stage["title"]).partition(",")[0], max(8, width - 8))
-        text.append(f"{mark}{digit} {title} {stage['frames']:>4}\n", "bold" if number == seen else "dim")
+        frames = f" {stage['frames']:>4}" if width > _NARROW else ""
+        title = fit(_(stage["title"]).partition(",")[0], max(8, width - 3 - len(frames)))
+        text.append(f"{mark}{digit} {title}{frames}\n", "bold" if number == seen else "dim")
     return text.append("\n") if stages else text
 
 
 def numbers_told(numbers: Mapping[str, Any], *, plain: bool) -> Text:
-    """Return the numbers of a result, a line each; a long row of them as a curve between its ends."""
+    """Return the numbers of a result, a line each; a long row as a curve, a matrix not at all: it is in the object."""
     text = Text()
     for label, value in numbers.items():
+        if isinstance(value, list) and value and isinstance(value[0], list):
+            continue
         text.append(f"{_(label.replace('_', ' '))}  ", "dim").append(f"{number_words(value, plain=plain)}\n")
     return text
 
