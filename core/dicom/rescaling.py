@@ -22,6 +22,8 @@ UCUM: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 """Units of measurement by their codes, as this house writes them."""
 
+_UNSPECIFIED = "US"
+
 
 def rescale_of(header: Dataset, frame: int = 0) -> Rescale:
     """Return what the stored numbers of a frame, counted from 0, stand for."""
@@ -48,7 +50,8 @@ def _unit(header: Dataset, said: Dataset, mapping: Dataset | None) -> str:
             if mapping
             else "counts"
         )
-    return text(said, "RescaleType") or ("HU" if modality == "CT" else "")
+    own = text(said, "RescaleType")
+    return ("" if own == _UNSPECIFIED else own) or ("HU" if modality == "CT" else "")
 
 
 def _mapping(header: Dataset, frame: int) -> Dataset | None:

@@ -34,7 +34,7 @@ class Rescale:
 
     def values(self, stored: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return what stored numbers stand for."""
-        return np.asarray(stored * np.float64(self.slope) + self.intercept, np.float32)
+        return np.asarray(np.multiply(stored, self.slope, dtype=np.float64) + self.intercept, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ class Body:
 
     def lean_james_kg(self) -> float:
         """Lean body mass by James 1976, with the male coefficient 128 (the widely copied 120 is a misprint)."""
-        height_cm, ratio = self._height() * 100, 0.0
-        ratio = (self.weight_kg / height_cm) ** 2
+        ratio = (self.weight_kg / (self._height() * 100)) ** 2
         return 1.10 * self.weight_kg - 128 * ratio if self._is_male() else 1.07 * self.weight_kg - 148 * ratio
 
     def lean_janmahasatian_kg(self) -> float:

@@ -123,6 +123,8 @@ def _refuse_pictures(held: Held) -> None:
     if is_projected(held.header):
         kind = texts(held.header, "ImageType")[2]
         raise Refused(f"{kind} images are projections and have no depth: they are reconstructed first")
+    if text(held.header, "Modality") == "SEG":
+        raise Refused("it is a segmentation: it tells regions, not values")
     if text(held.header, "PhotometricInterpretation") not in {"MONOCHROME2", "MONOCHROME1", ""}:
         raise Refused("it is a colour picture, not values of a patient")
 
@@ -162,8 +164,7 @@ def _put_together(stack: list[Plane], out: Gathered) -> None:
 
 def _volumes(stack: list[Plane]) -> list[Volume]:
     moments, notes = _moments(stack, _levels(stack))
-    levels = {name: frozenset(_levels(planes).values()) for name, planes in moments.items()}
-    if len({len(one) for one in levels.values()}) == 1 and _as_one(moments):
+    if _as_one(moments):
         return [_volume(moments, notes)]
     return [
         _volume({name: planes}, [*notes, f"{name}: its slices are not those of the others"])
@@ -193,7 +194,7 @@ def _levels(stack: Sequence[Plane]) -> dict[Plane, int]:
 def _as_one(moments: dict[str, list[Plane]]) -> bool:
     """Whether all moments have slices in the same places."""
     every = [np.sort(_heights(planes)) for planes in moments.values()]
-    return all(bool(np.abs(one - every[0]).max() <= _LEVEL_MM) for one in every)
+    return all(one.shape == every[0].shape and np.abs(one - every[0]).max() <= _LEVEL_MM for one in every)
 
 
 def _moments(stack: list[Plane], levels: dict[Plane, int]) -> tuple[dict[str, list[Plane]], list[str]]:
@@ -226,7 +227,15 @@ def _split(stack: Sequence[Plane], levels: dict[Plane, int], name: str) -> dict[
         return {}
     if not name:
         return dict(said)
-    return {TIMES[name].format(key): said[key] for key in sorted(said, key=_ordered)}
+    return {TIMES[name].format(_shortly(key)): said[key] for key in sorted(said, key=_ordered)}
+
+
+def _shortly(said: str) -> str:
+    """Write a number without needless digits; leave other words."""
+    try:
+        return f"{float(said):.10g}"
+    except ValueError:
+        return said
 
 
 def _ordered(said: str) -> tuple[float, str]:

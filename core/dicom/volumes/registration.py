@@ -51,7 +51,7 @@ def spatial_registration(
     out.PositionReferenceIndicator = ""
     out.RegistrationSequence = [
         _registered(fixed, np.eye(4), made),
-        _registered(moving, np.linalg.inv(transform), made),
+        _registered(moving, np.asarray(np.linalg.inv(transform), np.float64), made),
     ]
     out.ReferencedSeriesSequence = _series([one for one in (*fixed, *moving) if _same_study(one, out)])
     if others := [one for one in moving if not _same_study(one, out)]:
