@@ -13,7 +13,7 @@ from tests.scenarios.killing import killed_under_load
 
 if __name__ == "__main__":
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 7  # noqa: PLR2004 - the second argument
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 7
     with tempfile.TemporaryDirectory() as folder:
         kept = killed_under_load(Path(folder), rounds, per_sender=60, seed=seed, tell=print)
     print(f"{rounds} kills: {kept} acknowledged objects, all present and intact")
