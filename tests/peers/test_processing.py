@@ -15,12 +15,13 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
-from pydicom.uid import generate_uid
+from pydicom.uid import SpatialRegistrationStorage, generate_uid
 from sqlmodel import select
 
 from core import access, wire
 from core.dicom.compose import Camera, Ordered, compose
 from core.dicom.tracers import TRACERS
+from core.dicom.volumes import transform_of
 from core.errors import Forbidden, Invalid, Refused
 from core.imaging import phantom
 from core.imaging.acquisition import Acquisition, Kind, Orbit, Phantom
@@ -53,7 +54,7 @@ def as_camera(department: Department, accession: str, made: Phantom, folder: Pat
     ordered = Ordered(
         exam.patient_number, f"{exam.patient_name}={exam.patient_name_ideographic}", exam.patient_birth_date,
         exam.patient_sex, accession=accession, study_instance_uid=exam.study_instance_uid,
-        step_id=exam.steps[0].sps_id,
+        step_id=exam.steps[0].sps_id, weight_kg=70.0,
     )  # fmt: skip
     camera, now = Camera("CAM1"), datetime.now(UTC).astimezone()
     objects = compose(made.acquisitions, ordered, camera, TRACERS[product], uid=generate_uid, clock=lambda: now)
@@ -92,15 +93,17 @@ def imaged(
     made: Phantom,
     folder: Path,
     processing: list[dict[str, object]] | None = None,
+    procedure: str = "MPI-STRESS",
+    product: str = "MIBI",
 ) -> list[Path]:
     """Register an exam, acquire it and end it; `processing` is what its protocol names instead of the catalogue's."""
-    department.registered("Zhang^Wei=张^伟", accession, procedure="MPI-STRESS")
+    department.registered("Zhang^Wei=张^伟", accession, procedure=procedure)
     form = wire.ProtocolExam.model_validate({"device": "CAM1", "processing": processing})
     with department.records.writing() as work:
         triage.protocol(work, HEAD, accession, form)
     for act in ("arrive", "start"):
         department.act(act, accession)
-    paths = as_camera(department, accession, made, folder)
+    paths = as_camera(department, accession, made, folder, product)
     sent(department, paths)
     department.act("finish", accession)
     return paths
@@ -167,6 +170,59 @@ def filed_objects(department: Department, uids: list[str]) -> list[Dataset]:
 
 def path_of(department: Department, row: Image) -> Path:
     return department.service.keeper.local(row)
+
+
+# -- two images --------------------------------------------------------------------------------------------------------
+
+
+def series_of(department: Department, accession: str) -> dict[str, str]:
+    """Return the UID of the latest series of each modality."""
+    with department.records.reading() as work:
+        return {one.modality: one.uid for one in viewing.exam_series(work, PHYSICIST, accession)}
+
+
+def test_two_images_are_coregistered_moved_by_hand_fused_and_a_lesion_measured(
+    department: Department, tmp_path: Path
+) -> None:
+    made = phantom.BY_NAME["petct"][0](np.random.default_rng(3))
+    imaged(department, "D1", made, tmp_path, [], procedure="PETCT-FDG", product="FDG")
+    assert department.exam("D1").state == "ready"
+    uids = series_of(department, "D1")
+
+    asked(department, "D1", "coregister", inputs=[uids["PT"]], over=[uids["CT"]])
+    found = decided(department, "D1")
+    assert (found.error, found.title) == ("", "Coregistration")
+    assert [one.name for one in found.stages] == ["fixed", "before", "after", "checkerboard", "blend"]
+    for stage in found.stages:
+        looking.picture(department.service.shelf, found.id, stage, wire.Look(frame=stage.frames // 2))
+    assert found.numbers["mutual_information"] > 1
+    assert np.abs(found.numbers["move_mm"]).max() < 6  # both were taken of one patient who lay still
+
+    with department.records.writing() as work:
+        asking.repeat(work, PHYSICIST, found.id, wire.RepeatProcessing(parameters={"nudge_x_mm": 5}))
+    moved = decided(department, "D1")
+    assert moved.numbers["found"] == found.numbers["found"]
+    shifted = np.asarray(moved.numbers["transform"]) - np.asarray(found.numbers["transform"])
+    assert np.linalg.norm(shifted[:3, 3]) == pytest.approx(5)
+    [registration] = filed_objects(department, accepted(department, moved.id).results)
+    assert registration.SOPClassUID == SpatialRegistrationStorage
+    assert np.allclose(transform_of(registration), moved.numbers["transform"], atol=1e-4)
+
+    for method in ("alpha", "wavelet"):
+        fusing = {"inputs": [uids["PT"]], "over": [uids["CT"]], "parameters": {"method": method}}
+        asked(department, "D1", "fuse", **fusing)
+        fused = decided(department, "D1")
+        assert (fused.error, "laid by the registration that is filed" in fused.said) == ("", True)
+        [capture] = filed_objects(department, accepted(department, fused.id).results)
+        assert capture.pixel_array.shape[-1] == 3
+
+    asked(department, "D1", "lesion", inputs=[uids["PT"]], parameters={"hottest": True})
+    lesion = decided(department, "D1")
+    assert (lesion.error, lesion.numbers["unit"]) == ("", "SUVbw")
+    [regions] = filed_objects(department, accepted(department, lesion.id).results)
+    voxels = np.count_nonzero(regions.pixel_array)
+    assert voxels == lesion.numbers["voxels"]
+    assert department.exam("D1").state == "ready"
 
 
 # -- changed, repeated, cancelled --------------------------------------------------------------------------------------

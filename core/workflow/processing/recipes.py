@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from core.errors import Invalid
+from core.imaging.palettes import CHOICES
 from core.vocabulary import Recipe
 
 Value: TypeAlias = bool | float | str
@@ -214,8 +215,8 @@ FUSE = Form(
                   depends_on={"method": ("wavelet",)}, group="method"),
         _number("levels", "Levels", 3, 1, 6, group="method", when={"method": ("wavelet",)}),
         _choice("detail", "Details", ["max_abs", "mean"], group="method", when={"method": ("wavelet",)}),
-        Parameter("map", "Colours of the first", "text", "gray", group="look"),
-        Parameter("over_map", "Colours of the other", "text", "hot_iron", group="look"),
+        Parameter("map", "Colours of the first", "choice", "gray", "", CHOICES, group="look"),
+        Parameter("over_map", "Colours of the other", "choice", "hot_iron", "", CHOICES, group="look"),
         _choice("plane", "Slices", ["axial", "coronal", "sagittal"], group="look"),
     ),
     needs_over=True,
