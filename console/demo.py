@@ -29,7 +29,7 @@ _PLAYED = {
     Role.CLERK: ("clerk", "register patients and exams at the front desk"),
     Role.NURSE: ("nurse", "triage, assign, answer checks"),
     Role.TECHNOLOGIST: ("tech", "inject, start, finish at the camera"),
-    Role.PHYSICIST: ("physicist", "put misfiled images right"),
+    Role.PHYSICIST: ("physicist", "look at what is processed, accept it, put misfiled images right"),
     Role.DOCTOR: ("doctor", "protocol, view, report, sign"),
     Role.HEAD: ("head", "see everything, consult, review"),
     Role.ADMIN: ("admin", "devices, staff, the service itself"),

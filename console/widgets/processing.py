@@ -21,6 +21,11 @@ _DIGITS = 9  # steps that have a key of their own
 _NARROW = 30  # cells in which there is no room for how many frames there are
 _ROW = 6  # numbers in a row that are read one by one; more are drawn
 _CURVE = 24  # cells of a curve
+_NAMED = {
+    "fbp": "FBP", "osem": "OSEM", "mlem": "MLEM", "map": "MAP", "tew": "TEW", "ct": "CT", "hann": "Hann",
+    "hamming": "Hamming", "butterworth": "Butterworth", "shepp_logan": "Shepp-Logan", "parzen": "Parzen",
+    "metz": "Metz", "gaussian": "Gauss", "huber": "Huber", "nyquist": "Nyquist", "haar": "Haar",
+}  # fmt: skip
 _RULE = "rule"  # asked for by what the catalogue or the protocol says
 UNDER_WAY = frozenset({ProcessingState.WAITING, ProcessingState.QUEUED, ProcessingState.RUNNING})
 TO_ACCEPT = frozenset({ProcessingState.MADE})
@@ -101,8 +106,8 @@ def value_words(parameter: Item, value: Any) -> str:  # noqa: ANN401 - JSON
 
 
 def choice_words(value: str) -> str:
-    """Return what a choice is called; one that has no other name is called as it is."""
-    return _(value.replace("_", " "))
+    """Return what a choice is called: as its inventor is written, else in words."""
+    return _NAMED.get(value) or _(value.replace("_", " "))
 
 
 def unusual(recipe: Item, values: Parameters) -> list[tuple[str, str]]:
