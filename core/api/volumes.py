@@ -21,19 +21,19 @@ def router(records: Records, box: VolumeBox) -> APIRouter:
 
     def standing(actor: Actor, uid: str, number: int) -> Standing:
         with records.reading() as work:
-            rows = volumes.objects_of(work, actor, uid)
-        return volumes.chosen(box.volumes(rows), number)
+            asked = volumes.asked(work, actor, uid, box)
+        return volumes.chosen(box.volumes(asked), number)
 
     def laid(actor: Actor, uid: str, look: wire.VolumeLook) -> Laid:
         with records.reading() as work:
-            found = laying.objects_of(work, actor, uid, look)
+            found = laying.objects_of(work, actor, uid, look, box)
         return laying.laid(box, found, look)
 
     @routes.get("/volumes/{uid}")
     def volume(uid: str, actor: Caller, volume: Annotated[int, Query(ge=0, le=1000)] = 0) -> wire.Volume:
         with records.reading() as work:
-            rows = volumes.objects_of(work, actor, uid)
-        return volumes.described(uid, box.volumes(rows), volume)
+            asked = volumes.asked(work, actor, uid, box)
+        return volumes.described(uid, box.volumes(asked), volume)
 
     @routes.get("/volumes/{uid}/picture", responses={200: {"model": wire.Picture}})
     def picture(uid: str, actor: Caller, look: Annotated[wire.VolumeLook, Query()]) -> JSONResponse:

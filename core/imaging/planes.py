@@ -194,8 +194,8 @@ class Projector:
         return Cut("mip", affine, (1, rows, columns))
 
     def seen(self, angle: float) -> NDArray[np.float32]:
-        """Return the (row, column) maxima seen from an angle; each angle is worked out once."""
-        angle = round(angle % 360, 1) % 360
+        """Return the (row, column) maxima seen from an angle, to the degree; each is worked out once."""
+        angle = float(round(angle) % 360)
         if angle not in self.kept:
             opposite = (angle + 180) % 360
             self.kept[angle] = self.kept[opposite][:, ::-1] if opposite in self.kept else self._seen(angle)

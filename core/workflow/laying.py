@@ -14,14 +14,13 @@ from sqlmodel import col, select
 
 from core import wire
 from core.access import Actor
-from core.dicom.pixels import read_header
-from core.dicom.volumes.registration import Registered, registered_in
+from core.dicom.volumes.registration import Registered
 from core.errors import Refused
 from core.imaging.volume import Affine, Volume
 from core.model import Batch, Exam, Image
 from core.records import Work
 from core.workflow import viewing, volumes
-from core.workflow.volumes import Above, Standing, VolumeBox
+from core.workflow.volumes import Above, Asked, Standing, VolumeBox
 
 REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"
 AS_THEY_LIE = "as_they_lie"
@@ -32,9 +31,9 @@ _MOST_REGISTRATIONS = 50
 class Objects:
     """The stored objects of both series, and the registrations that may tell how they fit, the latest first."""
 
-    below: list[Image]
-    above: list[Image]
-    registrations: list[Image]
+    below: Asked
+    above: Asked | None = None
+    registrations: Sequence[Image] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +44,17 @@ class Laid:
     above: Above | None = None
 
 
-def objects_of(work: Work, actor: Actor, uid: str, look: wire.VolumeLook) -> Objects:
+def objects_of(work: Work, actor: Actor, uid: str, look: wire.VolumeLook, box: VolumeBox) -> Objects:
     """Return what a look needs, for somebody who may look at all of it."""
-    below = volumes.objects_of(work, actor, uid)
+    below = volumes.asked(work, actor, uid, box)
     if not look.over:
-        return Objects(below, [], [])
-    above = volumes.objects_of(work, actor, look.over)
+        return Objects(below)
+    above = volumes.asked(work, actor, look.over, box)
     if look.registration == "none":
-        return Objects(below, above, [])
+        return Objects(below, above)
     if look.registration:
         return Objects(below, above, [viewing.image(work, actor, look.registration)])
-    return Objects(below, above, _registrations(work, [*below, *above]))
+    return Objects(below, above, _registrations(work, below.site, {*below.batches, *above.batches}))
 
 
 def laid(box: VolumeBox, found: Objects, look: wire.VolumeLook) -> Laid:
@@ -67,11 +66,11 @@ def laid(box: VolumeBox, found: Objects, look: wire.VolumeLook) -> Laid:
         They make no volumes, or the registration asked for says nothing of them.
     """
     below = volumes.chosen(box.volumes(found.below), look.volume)
-    if not found.above:
+    if found.above is None:
         return Laid(below)
     above = volumes.chosen(box.volumes(found.above), look.over_volume)
-    for row, path in zip(found.registrations, box.paths(found.registrations), strict=True):
-        transform = fitting(below.volume, above.volume, registered_in(read_header(path)))
+    for row in found.registrations:
+        transform = fitting(below.volume, above.volume, box.registration(row))
         if transform is not None:
             return Laid(below, Above(above, transform, row.sop_uid))
     if look.registration not in ("", "none"):
@@ -101,15 +100,14 @@ def _doubts(below: Volume, above: Volume) -> Iterator[str]:
         yield "the images have different frames of reference and no registration: they are shown as they lie"
 
 
-def _registrations(work: Work, rows: Sequence[Image]) -> list[Image]:
-    """Return the registrations in the studies and exams of these objects' patients, the latest first."""
-    ids = {row.batch_id for row in rows}
+def _registrations(work: Work, site: str, ids: set[int]) -> list[Image]:
+    """Return the registrations in the studies and exams of these batches' patients, the latest first."""
     batches = work.session.exec(select(Batch).where(col(Batch.id).in_(ids))).all()
     exams = {batch.exam_id for batch in batches if batch.exam_id is not None}
     patients = select(Exam.patient_id).where(col(Exam.id).in_(exams))
     theirs = select(Exam.id).where(col(Exam.patient_id).in_(patients))
     found = select(Image).join(Batch, col(Batch.id) == Image.batch_id)
-    found = found.where(Image.sop_class == REGISTRATION, Image.site == rows[0].site)
+    found = found.where(Image.sop_class == REGISTRATION, Image.site == site)
     found = found.where(
         col(Batch.study_uid).in_({batch.study_uid for batch in batches}) | col(Batch.exam_id).in_(theirs)
     )

@@ -11,9 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 
 from core import access, wire
@@ -22,26 +24,43 @@ from core.archive import conversions
 from core.dicom.pixels import read_header
 from core.dicom.timing import frame_ms, shown_window
 from core.dicom.volumes.reading import gathered
+from core.dicom.volumes.registration import Registered, registered_in
 from core.errors import Invalid, NotFound, Refused
 from core.imaging import overlay
 from core.imaging.display import COUNTED, Picture, PictureRequest, render, travelling
 from core.imaging.frames import Frames
 from core.imaging.planes import PLANES, Cut, Projector, cut, moment_of, plane, sampled
 from core.imaging.volume import Affine, Points, Unplaced, Volume
-from core.imaging.window import Automatic, Window, automatic
-from core.model import Batch, Image, Series
+from core.imaging.window import ENOUGH, Automatic, Window, automatic
+from core.model import Batch, Conversion, Image, Series
 from core.records import Work
 from core.vocabulary import Operation
 from core.workflow.units import SUV, Unit, suv_of
 from core.workflow.viewing import is_own
+
+Key: TypeAlias = tuple[object, ...]
 
 _HELD_BYTES = 768 << 20
 _LARGEST_BYTES = 2 << 30
 _FINEST = 4
 
 
-def objects_of(work: Work, actor: Actor, uid: str) -> list[Image]:
-    """Return the stored objects of a series, or the one object of that UID, for somebody who may look at them.
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A series, or one object, somebody may look at; its objects are named only where its volumes are not held.
+
+    `key` changes with whatever comes to the series, leaves it, or is mended in it.
+    """
+
+    key: Key
+    site: str
+    batches: tuple[int, ...]
+    objects: Sequence[Image] = ()
+    held: list[Standing] | None = None
+
+
+def asked(work: Work, actor: Actor, uid: str, box: VolumeBox) -> Asked:
+    """Find a series, or the one object of that UID, for somebody who may look at it.
 
     Raises
     ------
@@ -50,18 +69,34 @@ def objects_of(work: Work, actor: Actor, uid: str) -> list[Image]:
     Refused
         The series came under several identities: whose volume would it be?
     """
-    found = select(Image, Batch).join(Batch, col(Batch.id) == Image.batch_id).where(Image.site == actor.site)
-    of_series = found.join(Series, col(Series.id) == Image.series_id).where(Series.uid == uid)
-    rows = work.session.exec(of_series).all() or work.session.exec(found.where(Image.sop_uid == uid)).all()
-    access.require(
-        actor, Operation.VIEW_IMAGES, own=bool(rows) and all(is_own(work, actor, batch) for _, batch in rows)
-    )
-    if not rows:
+    belongs = col(Series.uid) == uid
+    counted = _counted(work, actor.site, belongs)
+    if not counted:
+        belongs = col(Image.sop_uid) == uid
+        counted = _counted(work, actor.site, belongs)
+    batches = work.session.exec(select(Batch).where(col(Batch.id).in_([batch for batch, _, _ in counted]))).all()
+    access.require(actor, Operation.VIEW_IMAGES, own=bool(batches) and all(is_own(work, actor, one) for one in batches))
+    if not counted:
         raise NotFound(f"no series or object {uid} is in the archive")
-    if len({batch.identity_key for _, batch in rows}) > 1:
+    if len({batch.identity_key for batch in batches}) > 1:
         raise Refused(f"series {uid} came under several identities and makes no volume: look at its objects one by one")
-    ordered = sorted((row for row, _ in rows), key=lambda row: (row.number or 0, row.sop_uid))
-    return conversions.outgoing(work, ordered)
+    mended = work.session.exec(select(func.max(Conversion.id)).where(Conversion.site == actor.site)).one()
+    key = (actor.site, uid, *counted, mended)
+    held, ids = box.held(key), tuple(batch for batch, _, _ in counted)
+    return Asked(key, actor.site, ids, () if held else _objects(work, actor.site, belongs), held)
+
+
+def _counted(work: Work, site: str, belongs: ColumnElement[bool]) -> list[tuple[int, int, int]]:
+    """Return the batches of objects, how many there are in each and the latest of them."""
+    found = select(Image.batch_id, func.count(col(Image.id)), func.max(Image.id))
+    found = found.join(Series, col(Series.id) == Image.series_id).where(Image.site == site, belongs)
+    return [(batch, count, last or 0) for batch, count, last in work.session.exec(found.group_by(col(Image.batch_id)))]
+
+
+def _objects(work: Work, site: str, belongs: ColumnElement[bool]) -> list[Image]:
+    found = select(Image).join(Series, col(Series.id) == Image.series_id).where(Image.site == site, belongs)
+    rows = work.session.exec(found).all()
+    return conversions.outgoing(work, sorted(rows, key=lambda row: (row.number or 0, row.sop_uid)))
 
 
 # -- what is held ----------------------------------------------------------------------------------------------------
@@ -129,7 +164,7 @@ class Standing:
 
     def projector_of(self, other: Standing, moments: tuple[int, int], transform: Affine) -> Projector:
         """Return another volume ready to be seen through as this one is, pixel upon pixel."""
-        key = (id(other), *moments, transform.tobytes())
+        key = (other.volume.sources, other.volume.grid, other.volume.affine.tobytes(), *moments, transform.tobytes())
         if key not in self._projectors:
             own = self.projector(moments[0])
             laid = other.moment(moments[1]).resampled(self.moment(moments[0]), transform)
@@ -139,8 +174,19 @@ class Standing:
     def whole_window(self, moment: int, how: Automatic) -> Window:
         """Return the window that suits the whole moment, in the volume's own unit."""
         if (moment, how) not in self._windows:
-            self._windows[moment, how] = automatic(self.moment(moment).array, how)
+            self._windows[moment, how] = automatic(self._telling(moment), how)
         return self._windows[moment, how]
+
+    def extent(self) -> tuple[float, float]:
+        """Return the smallest and the largest value of the first moment."""
+        smallest, largest = (float(value) for value in self._telling(0)[-2:])
+        return (smallest, largest) if np.isfinite([smallest, largest]).all() else (0.0, 0.0)
+
+    def _telling(self, moment: int) -> NDArray[np.float32]:
+        """Return enough values of a moment to choose a window by, its smallest and largest among them."""
+        values = self.moment(moment).array.reshape(-1)
+        ends = [np.fmin.reduce(values), np.fmax.reduce(values)]
+        return np.append(np.asarray(values[:: 1 + values.size // ENOUGH], np.float32), np.asarray(ends, np.float32))
 
 
 class VolumeBox:
@@ -149,15 +195,29 @@ class VolumeBox:
     def __init__(self, locate: Callable[[Image], Path], held_bytes: int = _HELD_BYTES) -> None:
         self._locate = locate
         self._limit = held_bytes
-        self._held: OrderedDict[tuple[str, ...], list[Standing]] = OrderedDict()
-        self._reading: dict[tuple[str, ...], threading.Lock] = {}
+        self._held: OrderedDict[Key, list[Standing]] = OrderedDict()
+        self._reading: dict[Key, threading.Lock] = {}
+        self._registrations: dict[str, Sequence[Registered]] = {}
         self._lock = threading.Lock()
 
-    def paths(self, rows: Sequence[Image]) -> list[Path]:
-        """Return where objects can be read."""
-        return [self._locate(row) for row in rows]
+    def registration(self, row: Image) -> Sequence[Registered]:
+        """Return the images a stored registration speaks of; none where it cannot be read."""
+        if row.sha256 not in self._registrations:
+            try:
+                self._registrations[row.sha256] = registered_in(read_header(self._locate(row)))
+            except Refused:
+                self._registrations[row.sha256] = ()
+        return self._registrations[row.sha256]
 
-    def volumes(self, rows: Sequence[Image]) -> list[Standing]:
+    def held(self, key: Key) -> list[Standing] | None:
+        """Return volumes read before, if they are still held."""
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                self._trim()
+            return self._held.get(key)
+
+    def volumes(self, wanted: Asked) -> list[Standing]:
         """Return the volumes that objects make, read once.
 
         Raises
@@ -165,24 +225,26 @@ class VolumeBox:
         Refused
             They make none, or one too large; the text says why.
         """
-        key = tuple(row.sha256 for row in rows)
+        if wanted.held:
+            return wanted.held
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-                return self._held[key]
-            reading = self._reading.setdefault(key, threading.Lock())
+            reading = self._reading.setdefault(wanted.key, threading.Lock())
         with reading:
+            found = self.held(wanted.key) or self._read(wanted.objects)
             with self._lock:
-                if key in self._held:
-                    return self._held[key]
-            read = self._read(rows)
-            self._keep(key, read)
-        return read
+                self._held[wanted.key] = found
+                self._reading.pop(wanted.key, None)
+                self._trim()
+        return found
+
+    def _trim(self) -> None:
+        while len(self._held) > 1 and sum(one.nbytes for each in self._held.values() for one in each) > self._limit:
+            self._held.popitem(last=False)
 
     def _read(self, rows: Sequence[Image]) -> list[Standing]:
         if sum(row.size for row in rows) > _LARGEST_BYTES:
             raise Refused("the series is too large for a volume: look at its objects one by one")
-        by_uid = dict(zip((row.sop_uid for row in rows), self.paths(rows), strict=True))
+        by_uid = {row.sop_uid: self._locate(row) for row in rows}
         try:
             found = gathered(list(by_uid.values()))
         except Unplaced as error:
@@ -191,13 +253,6 @@ class VolumeBox:
             raise Refused(f"no volume: {'; '.join(found.complaints) or 'there is no image'}")
         first = next(iter(by_uid.values()))
         return [_standing(volume, by_uid.get(next(iter(volume.sources), ""), first)) for volume in found.volumes]
-
-    def _keep(self, key: tuple[str, ...], read: list[Standing]) -> None:
-        with self._lock:
-            self._held[key] = read
-            self._reading.pop(key, None)
-            while len(self._held) > 1 and sum(one.nbytes for each in self._held.values() for one in each) > self._limit:
-                self._held.popitem(last=False)
 
 
 def _standing(volume: Volume, path: Path) -> Standing:
@@ -225,7 +280,7 @@ def described(uid: str, held: Sequence[Standing], number: int) -> wire.Volume:
     """
     standing = chosen(held, number)
     volume = standing.volume
-    lowest, highest = _extent(standing.moment(0))
+    lowest, highest = standing.extent()
     unit, factor = standing.unit("best")
     return wire.Volume(
         series_uid=uid, number=number, volumes=len(held), titles=[_title(one) for one in held], grid=list(volume.grid),
@@ -250,12 +305,6 @@ def _title(standing: Standing) -> str:
     volume = standing.volume
     size = " x ".join(map(str, volume.grid))
     return f"{len(volume.moments)} x {size}" if len(volume.moments) > 1 else size
-
-
-def _extent(volume: Volume) -> tuple[float, float]:
-    if np.isfinite(volume.array).any():
-        return float(np.nanmin(volume.array)), float(np.nanmax(volume.array))
-    return 0.0, 0.0
 
 
 def _plane_of(through: Cut) -> wire.PlaneOf:
@@ -359,9 +408,8 @@ def sheet_of(standing: Standing, look: wire.VolumeLook | wire.MeasurePlane | wir
     unit, factor = standing.unit(look.unit)
     if look.plane == "mip":
         projector = standing.projector(moment)
-        angle = getattr(look, "angle", 0.0)
-        numbers = tuple((angle + 360 * k / count) % 360 for k in range(count))
-        through, values = projector.cut(angle), [projector.seen(number) for number in numbers]
+        numbers = tuple(float(round(getattr(look, "angle", 0.0) + 360 * k / count) % 360) for k in range(count))
+        through, values = projector.cut(numbers[0]), [projector.seen(number) for number in numbers]
         labels = tuple(f"{number:.0f}°" for number in numbers)
     else:
         through = standing.cut(look.plane)

@@ -77,7 +77,7 @@ def main() -> None:
 
     def shown(over: Above | None = None, **query: object) -> Callable[[int], dict[str, object]]:
         def act(number: int) -> dict[str, object]:
-            where = {"angle": float(12 * number + 5)} if query.get("plane") == "mip" else {"slice": 30.0 + number}
+            where = {"angle": float(5 * number + 5)} if query.get("plane") == "mip" else {"slice": 30.0 + number}
             return volumes.picture(lower, wire.VolumeLook.model_validate({**TERMINAL, **query, **where}), over)
 
         return act

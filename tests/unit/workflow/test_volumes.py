@@ -72,12 +72,12 @@ class Gantry:
 
     def standing(self, uid: str, actor: Actor = DOCTOR) -> Standing:
         with self.arrivals.records.reading() as work:
-            rows = volumes.objects_of(work, actor, uid)
-        return volumes.chosen(self.box.volumes(rows), 0)
+            asked = volumes.asked(work, actor, uid, self.box)
+        return volumes.chosen(self.box.volumes(asked), 0)
 
     def laid(self, look: wire.VolumeLook) -> laying.Laid:
         with self.arrivals.records.reading() as work:
-            found = laying.objects_of(work, DOCTOR, self.ct, look)
+            found = laying.objects_of(work, DOCTOR, self.ct, look, self.box)
         return laying.laid(self.box, found, look)
 
     def picture(self, uid: str, **said: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a look says
@@ -102,8 +102,8 @@ def colours(picture: dict[str, Any]) -> NDArray[np.uint8]:
 
 def test_a_series_says_what_it_is_in_space(gantry: Gantry) -> None:
     with gantry.arrivals.records.reading() as work:
-        rows = volumes.objects_of(work, DOCTOR, gantry.pet)
-    told = volumes.described(gantry.pet, gantry.box.volumes(rows), 0)
+        asked = volumes.asked(work, DOCTOR, gantry.pet, gantry.box)
+    told = volumes.described(gantry.pet, gantry.box.volumes(asked), 0)
     assert (told.modality, told.unit, told.volumes) == ("PT", "SUVbw", 1)
     assert told.grid[0] == SLICES
     assert "suvlbm" in told.units
@@ -248,5 +248,5 @@ def test_a_volume_is_read_once_and_the_box_stays_small(gantry: Gantry) -> None:
     small = VolumeBox(gantry.keeper.local, held_bytes=1)
     with gantry.arrivals.records.reading() as work:
         for uid in (gantry.pet, gantry.ct):
-            small.volumes(volumes.objects_of(work, DOCTOR, uid))
+            small.volumes(volumes.asked(work, DOCTOR, uid, small))
     assert len(small._held) == 1
