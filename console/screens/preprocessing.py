@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -21,7 +22,10 @@ from console.widgets.cells import TONES, Cell, Column
 from console.widgets.halves import Halves
 from console.widgets.lines import tone_colour
 from console.widgets.paged_list import Item, PagedList
+from console.widgets.pane import Pane
 from console.widgets.processing import STOPPED, TO_ACCEPT, UNDER_WAY, about, processing_row
+from console.widgets.processing_steps import Steps, asked
+from console.widgets.reel import Album, Look, Question
 from console.widgets.views import View, Views
 from console.words import _
 from core.vocabulary import PROCESSING_DECIDED, ProcessingState
@@ -59,6 +63,11 @@ class Preprocessing(Processed):
         "in its note what is missing, and of which object."
     )
     HEARS = frozenset({"processing", "job", "exam"})
+    DEFAULT_CSS = """
+    Preprocessing #about { height: auto; }
+    Preprocessing Pane { display: none; margin-top: 1; height: 24; }
+    Preprocessing.-wide Pane { display: block; }
+    """
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -66,6 +75,10 @@ class Preprocessing(Processed):
         self._all: list[Item] = []
         self._pointed = 0  # where the cursor goes once it is read
         self._again: Timer | None = None
+        self._album = Album()
+
+    def _fetch(self, question: Question) -> Any:  # noqa: ANN401 - JSON
+        return self.desk.client.get(question.path, **dict(question.query))
 
     def body(self) -> ComposeResult:
         """The views, the list, and the one under the cursor in full."""
@@ -80,6 +93,7 @@ class Preprocessing(Processed):
             yield PagedList(columns, self._row, "id", empty=_("Nothing waits here."), more=self.desk.more)
             with VerticalScroll(classes="about"):
                 yield Static(id="about")
+                yield Pane(self._fetch, self._album, "result", 0, characters=self.desk.ascii)
 
     def on_mount(self) -> None:
         """Read what waits."""
@@ -115,6 +129,8 @@ class Preprocessing(Processed):
     def _look_again(self) -> None:
         if self.is_current:
             self.refresh_rows()
+        else:
+            self._outdated = True
 
     def _show_rows(self) -> None:
         rows = [one for one in self._all if one["state"] in _VIEWS[self._view]]
@@ -143,10 +159,31 @@ class Preprocessing(Processed):
         recipe = self.recipes.get(one["recipe"])
         said = about(one, recipe, self.desk.now(), tones, plain=self.desk.ascii)
         self.query_one("#about", Static).update(said)
+        self._show_result(one)
+
+    def _show_result(self, one: Item | None) -> None:
+        """Show the middle of the last step, where there is room for it."""
+        pane = self.query_one(Pane)
+        steps = Steps(one["stages"] if one else [])
+        if one and steps.stage and all(pane.room):
+            pane.want(asked(one["id"], steps.stage, steps.frame, Look(), pane.room))
+        else:
+            pane.empty()
+
+    def on_picture_resized(self, message: Pane.Resized) -> None:
+        """Show it in its new size."""
+        message.stop()
+        self._show_result(self.chosen_processing())
+
+    def on_pane_failed(self, message: Pane.Failed) -> None:
+        """Say that the service is away."""
+        message.stop()
+        self._fail(message.error, None)
 
     def on_paged_list_emptied(self) -> None:
         """Nothing to tell."""
         self.query_one("#about", Static).update("")
+        self._show_result(None)
 
     def chosen_processing(self) -> Item | None:
         """The processing under the cursor."""

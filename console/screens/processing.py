@@ -193,8 +193,7 @@ class ProcessingPage(Processed):
         now, steps = self._pane("now"), self._steps
         stage = steps.stage
         if stage is None:
-            now.want(None)
-            now.say(self._waiting_words())
+            now.empty(self._waiting_words())
         elif all(now.room):
             coming = range(1, (_AHEAD if self._cine else 1) + 1)
             ahead = [steps.ahead(place * self._look.grid) for place in coming]

@@ -73,6 +73,11 @@ class Pane(Picture):
         self.wanted, self._coming = question, tuple(coming)
         self._go()
 
+    def empty(self, words: str = "") -> None:
+        """Show words in place of a picture, and ask for none."""
+        self.wanted, self._coming, self.shown = None, (), None
+        self.say(words)
+
     def _go(self) -> None:
         wanted = self.wanted
         if wanted and wanted != self.shown and (shot := self._album.get(wanted)):

@@ -188,7 +188,7 @@ def number_words(value: Any, *, plain: bool) -> str:  # noqa: ANN401 - JSON
         if len(value) > _ROW and all(isinstance(one, int | float) for one in value):
             return f"{min(value):.3g} .. {max(value):.3g}\n{curve(value, plain=plain)}"
         return "  ".join(number_words(one, plain=plain) for one in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else _(str(value))
 
 
 def curve(values: Sequence[float], *, plain: bool) -> str:
