@@ -109,6 +109,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("filing.other_candidate", "full_stop", "Next candidate"),
     Command("filing.split", "s", "One series", right=Operation.FILE),
     Command("filing.unfile", "n", "Unfile", right=Operation.FILE),
+    Command("filing.admit", "a", "Admit", right=Operation.FILE, shown=False),
     Command("filing.undo", "u", "Undo", right=Operation.FILE),
     Command("filing.view", "v", "View", right=Operation.VIEW_IMAGES),
     Command("filing.view_unfiled", "1", "Unfiled", shown=False),

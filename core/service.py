@@ -209,6 +209,7 @@ class Service:
         self.intake = Intake(self.reception)
         self.shelf = Shelf(settings.data / "processing")
         self.newsroom = Newsroom(self.records)
+        self.finder = Finder(self.records, settings.aet, self._archive_is_away)
         self.reports = commitment.Reports()
         running = runners(settings, self.records, self.keeper, self.reports)
         self.jobs = Jobs(self.records, running, name=worker_name(settings))
@@ -278,7 +279,7 @@ class Service:
             who=partial(who_calls, records, self.settings.site),
             echo=partial(verification.echo, records),
             store=partial(storage.Receiving, self.reception),
-            find=partial(query_retrieve.find, Finder(records, self.settings.aet)),
+            find=partial(query_retrieve.find, self.finder),
             move=partial(retrieve.move, records, keeper.store.local, partial(peer_of, self.settings)),
             get=partial(retrieve.get, records, keeper.store.local),
             find_worklist=partial(worklist.find, records),
@@ -318,8 +319,12 @@ class Service:
                 for what in (what for what, place in runs.items() if place):
                     tiering.queue_run(work, site, what, self.settings.online_days)
 
+    def _archive_is_away(self) -> bool:
+        return bool(self.settings.archive_tier) and not Path(self.settings.archive_tier).is_dir()
+
     def _tidy_up(self) -> None:
-        """Ask again for reports that never came; forget work that finished long ago, a little at a time."""
+        """Write down who asked; ask again for reports that never came; forget what finished long ago, bit by bit."""
+        self.finder.write_down()
         with self.records.writing() as work:
             commitment.ask_again(work, timedelta(hours=self.settings.report_hours))
         older, more = timedelta(days=self.settings.job_days), self.settings.job_days > 0
@@ -353,6 +358,7 @@ class Service:
         self.pool.close()
         if self._listener:
             self._listener.stop()
+            self.finder.write_down()
         self.newsroom.stop()
         if self._server and self._thread:
             self._server.should_exit = True

@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from console.desk import Desk
-from console.screens.dialogs import Choose
+from console.screens.dialogs import Choose, Confirm
 from console.screens.exam import ExamPage
 from console.screens.fill import Field, Fill, Typed
 from console.screens.page import Page
@@ -64,7 +64,8 @@ class Filing(Page):
         "Images that found no exam by themselves, that contradict one, or that never came. f files a study to the "
         "candidate marked (full stop goes to the next one) or to any accession number; s gives one series to another "
         "exam; n takes a study away from its exam; u undoes a correction. A reason is asked for where something "
-        "differs. Objects that repeat a UID with other content are kept apart; phantoms lie on the QC shelf."
+        "differs. Objects that repeat a UID with other content are kept apart: a gives one a UID of its own and takes "
+        "it in. Phantoms lie on the QC shelf."
     )
     HEARS = frozenset({"unfiled", "quarantined", "converted", "exam"})
     DEFAULT_CSS = "Filing Halves > .about { height: 13; }"
@@ -298,7 +299,8 @@ class Filing(Page):
         elif self._view == "corrections":
             beside.update(correction_told(row, now, ((_("Before"), "from"), (_("After"), "to"))))
         else:
-            beside.update(f"{row['reason']}\n{row['sop_instance_uid']}\n{row['study_instance_uid']}")
+            hint = _("a gives it a UID of its own and takes it in.") if self.desk.may(Operation.FILE) else ""
+            beside.update(f"{row['reason']}\n{row['sop_instance_uid']}\n{row['study_instance_uid']}\n\n{hint}")
 
     def on_paged_list_emptied(self) -> None:
         """Nothing to compare."""
@@ -319,6 +321,8 @@ class Filing(Page):
             self.app.push_screen(ExamPage(self.desk, message.item))
         elif self._view == "corrections":
             self.action_undo()
+        elif self._view == "quarantined" and self.desk.may(Operation.FILE):
+            self.action_admit()
         elif self._view == "filed":
             self.action_view()
         elif self._view in _BATCHES and self.desk.may(Operation.CONFIRM_CANDIDATE):
@@ -394,6 +398,26 @@ class Filing(Page):
 
         form = f"unfile-{batch['id']}"
         self.app.push_screen(Fill(self.desk, title, fields, send, form=form, button=_("Unfile")), self._corrected)
+
+    def action_admit(self) -> None:
+        """Give an object that is kept apart a UID of its own, and take it in."""
+        one = self._chosen()
+        if one is None or self._view != "quarantined":
+            self.notify(_("Choose an object that is kept apart first: 4 shows them."), markup=False)
+            return
+        path = f"images/quarantined/{one['id']}/admit"
+
+        text = _("Another object has its UID {uid}. It is taken in under a UID of its own; the file as it came stays.")
+        text = text.format(uid=one["sop_instance_uid"])
+        self.app.push_screen(Confirm(_("Take this object in?"), text, yes=_("Take it in")), partial(self._admit, path))
+
+    def _admit(self, path: str, sure: bool | None) -> None:  # noqa: FBT001 - as the dialog answers
+        if sure:
+            self.ask(lambda: self.desk.client.post(path, {}), self._admitted)
+
+    def _admitted(self, made: Item) -> None:
+        self.done(_("Taken in as {uid}.").format(uid=made["sop_uid"]))
+        self.refresh_rows()
 
     def action_undo(self) -> None:
         """Undo the correction under the cursor; elsewhere the last one made."""

@@ -41,7 +41,7 @@ from core.vocabulary import (
     Operation,
     StepState,
 )
-from core.workflow import patients
+from core.workflow import patients, unfiled
 
 _UNREPORTED = sorted(EXAM_OPEN - {ExamState.REPORTED})
 _WAITING = (ExamState.REGISTERED, ExamState.ASSIGNED, ExamState.PROTOCOLLED)
@@ -197,7 +197,7 @@ def today(work: Work, actor: Actor) -> wire.Today:
     batches = select(Batch.state, func.count()).where(Batch.site == actor.site)
     waiting = batches.where(col(Batch.state).in_(("unfiled", "conflicting"))).group_by(Batch.state)
     by_state = dict(work.session.exec(waiting).all())
-    quarantined = select(func.count()).select_from(Quarantined).where(Quarantined.site == actor.site)
+    quarantined = select(func.count()).select_from(Quarantined).where(*unfiled.kept_apart(actor.site))
     consultations, upcoming = _consultations(work, actor.site)
     return wire.Today(
         registered=_count(work, actor, Exam.registered_at >= midnight), waiting=arrived,

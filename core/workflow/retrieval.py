@@ -6,6 +6,8 @@ Reading waits for nobody that writes; what leaves is in the audit trail.
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +24,7 @@ from core.dicom.information_models import LEVELS, UNIQUE_KEYS, Model
 from core.errors import Invalid, NotFound
 from core.records import Records, Work
 from core.scu.peer import Object
-from core.workflow import devices
+from core.workflow import availability, devices
 
 _NOTED_EVERY = timedelta(minutes=1)
 _MOST_NOTED = 1000
@@ -46,12 +48,13 @@ class Retrieval:
 
 
 class Finder:
-    """Answers queries, and remembers of whom it noted lately that they were heard."""
+    """Answers queries, and remembers who asked until it is written down."""
 
-    def __init__(self, records: Records, own_aet: str) -> None:
-        """`own_aet` is where the objects may be retrieved from."""
-        self._records, self._own_aet = records, own_aet
+    def __init__(self, records: Records, own_aet: str, archive_is_away: Callable[[], bool] = lambda: False) -> None:
+        """`own_aet` is where the objects may be retrieved from, `archive_is_away` says whether a tier's disk is."""
+        self._records, self._own_aet, self._archive_is_away = records, own_aet, archive_is_away
         self._noted: dict[Asker, datetime] = {}
+        self._lock, self._unsaid = threading.Lock(), Counter[tuple[Asker, str]]()
 
     def find(self, asker: Asker, keys: Dataset, model: Model, transfer_syntax: str) -> Iterator[bytes]:
         """Yield the encoded identifiers that answer a query, in letters the asker can show and an order that stays.
@@ -64,7 +67,7 @@ class Finder:
         wrong = matching.problems(keys, model)
         if wrong:
             raise Invalid(wrong[0])
-        self._note(asker)
+        self._note(asker, matching.level_of(keys).lower())
         return self._answers(asker, keys, model, transfer_syntax)
 
     def _answers(self, asker: Asker, keys: Dataset, model: Model, transfer_syntax: str) -> Iterator[bytes]:
@@ -72,10 +75,14 @@ class Finder:
             always = {RETRIEVE_AE_TITLE: self._own_aet, TIMEZONE_OFFSET: f"{work.now.astimezone():%z}"}
             shown = Shown(transfer_syntax, devices.charset(work, asker.aet), always)
             writer = IdentifierWriter(keys, index.held(keys), shown)
-            yield from map(writer.write, _found(work, keys, model, asker.site))
+            found = _found(work, keys, model, asker.site)
+            found = availability.told(work, keys, asker.site, found, archive_is_away=self._archive_is_away())
+            yield from map(writer.write, found)
 
-    def _note(self, asker: Asker) -> None:
-        """Note that a node was heard; at most once a minute, because a note is a durable write."""
+    def _note(self, asker: Asker, level: str) -> None:
+        """Note that a node asked; written down at most once a minute, because that is a durable write."""
+        with self._lock:
+            self._unsaid[asker, level] += 1
         with self._records.reading() as work:
             now = work.now
         noted = self._noted.get(asker)
@@ -84,8 +91,22 @@ class Finder:
         if len(self._noted) > _MOST_NOTED:
             self._noted.clear()
         self._noted[asker] = now
+        self.write_down()
+
+    def write_down(self) -> None:
+        """Put into the audit trail who asked how often since the last time."""
+        with self._lock:
+            unsaid, self._unsaid = self._unsaid, Counter()
+        levels: dict[Asker, dict[str, int]] = {}
+        for (asker, level), queries in unsaid.items():
+            levels.setdefault(asker, {})[level] = queries
+        if not levels:
+            return
         with self._records.writing() as work:
-            devices.heard(work, asker.aet, asker.site, asker.host, "C-FIND")
+            for asker, asked in levels.items():
+                devices.heard(work, asker.aet, asker.site, asker.host, "C-FIND")
+                actor = access.device(asker.aet, asker.site)
+                audit.record(work, actor, "images.query", asker.host, queries=asked)
 
 
 def _found(work: Work, keys: Dataset, model: Model, site: str) -> Iterator[tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlmodel import col, select
 
@@ -98,9 +98,9 @@ def overdue(work: Work, actor: Actor, limit: int = 200) -> list[wire.Exam]:
 
 
 def quarantined(work: Work, actor: Actor, limit: int = 200) -> list[wire.Quarantined]:
-    """Return the objects that repeat a UID with other content, the latest first."""
+    """Return the objects that repeat a UID with other content and were not admitted yet, the latest first."""
     access.require(actor, Operation.FIND)
-    found = select(Quarantined).where(Quarantined.site == actor.site).order_by(col(Quarantined.id).desc())
+    found = select(Quarantined).where(*kept_apart(actor.site)).order_by(col(Quarantined.id).desc())
     return [
         wire.Quarantined(
             id=row.id or 0, sop_instance_uid=row.sop_uid, study_instance_uid=row.study_uid, aet=row.aet,
@@ -108,3 +108,9 @@ def quarantined(work: Work, actor: Actor, limit: int = 200) -> list[wire.Quarant
         )
         for row in work.session.exec(found.limit(limit))
     ]  # fmt: skip
+
+
+def kept_apart(site: str) -> tuple[Any, ...]:
+    """Return what objects of a site fulfil that are kept apart and were not admitted under another UID."""
+    admitted = select(Conversion.id).where(Conversion.site == site, Conversion.original_path == Quarantined.path)
+    return Quarantined.site == site, ~admitted.exists()

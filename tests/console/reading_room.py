@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 from pydicom.uid import generate_uid
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -74,6 +75,15 @@ class ReadingRoom:
             dataset.save_as(paths[-1], enforce_file_format=True)
         peer = Peer("PHOTOPEAK", "127.0.0.1", self.department.service.dicom_port, calling_aet="CAM1")
         assert all(stored.kept for stored in peer.store(paths))
+
+    def send_again_altered(self, accession: str) -> None:
+        """Let the camera send another object under the UID of an exam's first image."""
+        path = self._folder / f"{accession}-0.dcm"
+        one: Any = pydicom.dcmread(path)
+        one.PixelData = bytes(len(one.PixelData))
+        one.save_as(path)
+        peer = Peer("PHOTOPEAK", "127.0.0.1", self.department.service.dicom_port, calling_aet="CAM1")
+        assert all(stored.kept for stored in peer.store([path]))
 
     def client(self, user: str) -> Client:
         """Return somebody's own line to the service."""

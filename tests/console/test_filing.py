@@ -155,6 +155,31 @@ async def test_one_series_goes_to_another_exam(room: ReadingRoom, tmp_path: Path
     assert len(waiting(room)[0]["series"]) == len(before["series"]) - 1
 
 
+async def test_an_object_kept_apart_is_taken_in_under_a_uid_of_its_own(room: ReadingRoom, tmp_path: Path) -> None:
+    exam = room.exam("A1", images=False)
+    room.send(exam)
+    room.send_again_altered("A1")
+    client = room.department.client
+    [apart] = client.get("images/quarantined")
+    batch = waiting(room, "filed")[0]
+    async with at_filing(room, tmp_path) as pilot:
+        await shown(pilot, "Nothing waits here")
+        await pilot.press("a")
+        await shown(pilot, "4 shows them")
+        await pilot.press("4")
+        await shown(pilot, "has its UID")
+        await pilot.press("a")
+        await shown(pilot, "Take this object in?")
+        await pilot.press("n")
+        assert client.get("images/quarantined") == [apart]
+        await pilot.press("a")
+        await shown(pilot, "Take this object in?")
+        await pilot.press("y")
+        await until(pilot, lambda: client.get("images/quarantined") == [])
+        await shown(pilot, "Nothing waits here")
+    assert waiting(room, "filed")[0]["received"] == batch["received"] + 1
+
+
 async def test_who_may_only_confirm_has_no_key_to_undo(
     room: ReadingRoom, astray: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -13,15 +13,19 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import (
     PatientRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelFind,
 )
+from sqlmodel import col, select
 
+from core.model import AuditEntry, Image
+from core.workflow import integrity
 from tests.peers.process import slices
-from tests.peers.serving import AET, Department, serving
+from tests.peers.serving import AET, OPERATOR, Department, serving
 
 pytestmark = [
     pytest.mark.peer("storescu", "findscu"),
@@ -78,10 +82,10 @@ def test_dates_and_times_are_one_range_where_that_was_agreed_to(
     ae, asked = AE("CAM1"), SOPClassExtendedNegotiation()
     ae.add_requested_context(root)
     asked.sop_class_uid, asked.service_class_application_information = root, features or b""
-    items = [asked] if features else []
+    items: list[Any] = [asked] if features else []
     association = ae.associate("127.0.0.1", archive[0].port, ae_title=AET, ext_neg=items)
     agreed = bytes(map(min, features, b"\1\1\0\0\0")) if features else None
-    assert association.acceptor.sop_class_extended.get(root) == agreed
+    assert association.acceptor.sop_class_extended.get(UID(root)) == agreed
     query = Dataset()
     query.QueryRetrieveLevel, query.StudyDate, query.StudyTime, query.StudyInstanceUID = "STUDY", day, hour, ""
     query.PatientID = "P1"
@@ -114,6 +118,48 @@ def test_patients_are_found_by_the_patient_root_alone(archive: tuple[Department,
     with department.association() as association:
         ((status, _),) = association.send_c_find(query, study_root)
     assert status.Status == 0xA900
+
+
+def test_who_asks_stands_in_the_audit_trail(archive: tuple[Department, Dataset]) -> None:
+    department, _ = archive
+    for _time in range(3):
+        find(department, ROOTS[1], "STUDY", "CURIOUS", PatientID="P1")
+    find(department, ROOTS[1], "SERIES", "CURIOUS", PatientID="P1", StudyInstanceUID="1.2.3")
+    department.service.finder.write_down()
+    with department.records.reading() as work:
+        found = select(AuditEntry).where(AuditEntry.action == "images.query", col(AuditEntry.actor).contains("CURIOUS"))
+        entries = work.session.exec(found).all()
+    asked = [entry.detail["queries"] for entry in entries]
+    assert asked == [{"study": 1}, {"study": 2, "series": 1}]
+    assert {(entry.actor_kind, entry.subject) for entry in entries} == {("device", "127.0.0.1")}
+
+
+def test_availability_says_where_objects_really_are(archive: tuple[Department, Dataset]) -> None:
+    department, first = archive
+    keys = {"PatientID": "P1", "StudyInstanceUID": first.StudyInstanceUID, "InstanceAvailability": ""}
+
+    def told() -> list[str]:
+        series = {**keys, "SeriesInstanceUID": first.SeriesInstanceUID}
+        levels = (("STUDY", keys), ("SERIES", series), ("IMAGE", {**series, "SOPInstanceUID": ""}))
+        answers = [one for level, asked in levels for one in find(department, ROOTS[1], level, **asked)]
+        return [str(one.InstanceAvailability) for one in answers]
+
+    assert told() == ["ONLINE"] * 5
+    with department.records.reading() as work:
+        image = work.session.exec(select(Image).where(Image.sop_uid == str(first.SOPInstanceUID))).one()
+    whole = department.service.keeper.local(image)
+    aside = whole.rename(whole.with_suffix(".away"))
+    prove(department)
+    assert told() == ["UNAVAILABLE", "UNAVAILABLE", "UNAVAILABLE", "ONLINE", "ONLINE"]
+    aside.rename(whole)
+    prove(department)
+    assert told() == ["ONLINE"] * 5
+
+
+def prove(department: Department) -> None:
+    with department.records.writing() as work:
+        row = integrity.begin(work, OPERATOR, deep=False)
+    integrity.Verifier(department.records, department.service.keeper.store).run(row.id or 0)
 
 
 @pytest.mark.parametrize("charset", ["ISO_IR 192", "GB18030"])
