@@ -146,12 +146,14 @@ def _began(dataset: Dataset, half_life_s: float) -> datetime:
 
 
 def _moment(dataset: Dataset, name: str) -> datetime | None:
-    return _when(text(dataset, f"{name}Date") + text(dataset, f"{name}Time"))
+    date, time = text(dataset, f"{name}Date"), text(dataset, f"{name}Time")
+    return _when(date + time) if date and time else None
 
 
 def _ge(dataset: Dataset) -> datetime | None:
     try:
-        return _when(str(dataset.private_block(0x0009, _GE)[0x0D].value))
+        said = dataset.private_block(0x0009, _GE)[0x0D].value
+        return _when(said.decode("ascii", "replace") if isinstance(said, bytes) else str(said))
     except (KeyError, ValueError):
         return None
 
