@@ -193,9 +193,9 @@ def heart_for_review(
     With `off_centre_mm` the centre of rotation is wrong too. Truth: that of `heart_spect`, `slid_rows`, `from_view` and
     `centre_bin`.
     """
-    made = heart_spect(rng, counts_per_view=counts_per_view * 10)
+    made = heart_spect(rng, counts_per_view=2_000_000)
     study = made.acquisitions[0]
-    expected = study.frames.astype(np.float32) / 10
+    expected = study.frames * np.float32(counts_per_view / 2_000_000)
     rows = slid_mm / study.pixel_mm
     expected[from_view:] = ndimage.shift(expected[from_view:], (0, rows, 0), order=1, mode="nearest")
     expected = ndimage.shift(expected, (0, 0, off_centre_mm / study.pixel_mm), order=1, mode="nearest")
