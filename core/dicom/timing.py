@@ -7,7 +7,9 @@ Where nobody says it, frames are only numbered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pydicom import Dataset
 
@@ -64,6 +66,38 @@ def timing_of(header: Dataset, detector: int | None = None, energy: int | None =
     if nuclear.SLOT in places[0]:
         return _gated(header, frames, [place[nuclear.SLOT] for place in places], order.notes)
     return _even(frames, number(header, "FrameTime") or number(header, "ActualFrameDuration"), order.notes)
+
+
+def timing_of_moments(headers: Sequence[Dataset], count: int) -> Timing:
+    """Return when the moments of a volume were taken, by one header of each, or by the one header of all.
+
+    Gated moments count from the R wave (Trigger Time, or the length of a slot), others from the first one's beginning.
+    """
+    numbers = tuple(range(count))
+    if len(headers) != count or count == 1:
+        return _even(numbers, frame_ms(headers[0]) if headers else None)
+    triggers = [number(header, "TriggerTime") for header in headers]
+    if None not in triggers and len(set(triggers)) == count:
+        lasts = (number(headers[0], "FrameTime") or 0.0) / _MS
+        return Timing(numbers, tuple((one or 0.0) / _MS for one in triggers), (lasts,) * count, timed=True)
+    begun = [acquired(header) for header in headers]
+    lasting = [(number(header, "ActualFrameDuration") or 0.0) / _MS for header in headers]
+    starts = [(one - begun[0]).total_seconds() for one in begun if one is not None and begun[0] is not None]
+    if len(set(starts)) != count:
+        return _even(numbers, frame_ms(headers[0]))
+    middles = tuple(start + lasts / 2 for start, lasts in zip(starts, lasting, strict=True))
+    return Timing(numbers, middles, tuple(lasting), timed=True)
+
+
+def acquired(header: Dataset) -> datetime | None:
+    """Return when an image was begun, in the object's own time."""
+    said = text(header, "AcquisitionDateTime") or text(header, "AcquisitionDate") + text(header, "AcquisitionTime")
+    whole_, _, fraction = said.partition("+")[0].partition("-")[0].partition(".")
+    try:
+        moment = datetime.strptime(whole_[:14], "%Y%m%d%H%M%S")  # noqa: DTZ007 - both ends are in the object's own time
+    except ValueError:
+        return None
+    return moment + timedelta(seconds=float(f"0.{fraction}") if fraction.isdigit() else 0.0)
 
 
 def nuclear_of(header: Dataset) -> bool:

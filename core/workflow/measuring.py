@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core import wire
 from core.dicom.pixels import read_header
-from core.dicom.timing import Timing, timing_of
+from core.dicom.timing import Timing, timing_of, timing_of_moments
 from core.errors import Invalid
 from core.imaging.frames import Frames
 from core.imaging.planes import plane
@@ -81,13 +81,9 @@ def through_moments(standing: Standing, asked: wire.AskCurves) -> wire.Curves:
     if asked.plane == "mip":
         raise Invalid("a view through a volume has no curve: choose a plane")
     stack = np.stack([plane(standing.moment(k), sheet.through, number) * factor for k in range(count)])
-    return _curves(asked, _moments_timed(standing, count), stack, sheet.frames.unit, sheet.through.spacing_mm)
-
-
-def _moments_timed(standing: Standing, count: int) -> Timing:
-    seconds = (standing.frame_ms or 0.0) / 1000
-    middles = tuple((k + 0.5) * seconds if seconds else float(k) for k in range(count))
-    return Timing(tuple(range(count)), middles, (seconds,) * count, timed=bool(seconds))
+    return _curves(
+        asked, standing.timing or timing_of_moments((), count), stack, sheet.frames.unit, sheet.through.spacing_mm
+    )
 
 
 def _in_one_piece(frames: Frames, timing: Timing) -> NDArray[Any]:
@@ -100,7 +96,7 @@ def _in_one_piece(frames: Frames, timing: Timing) -> NDArray[Any]:
 def _curves(
     asked: wire.AskCurves, timing: Timing, frames: NDArray[Any], unit: str, spacing_mm: tuple[float, float] | None
 ) -> wire.Curves:
-    rated = asked.rate and timing.timed
+    rated = asked.rate and timing.timed and all(timing.durations_s)
     size = (frames.shape[1], frames.shape[2])
     curves = []
     for region in asked.regions:

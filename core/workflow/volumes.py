@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import Dataset
 from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 
@@ -22,7 +23,7 @@ from core import access, wire
 from core.access import Actor
 from core.archive import conversions
 from core.dicom.pixels import read_header
-from core.dicom.timing import frame_ms, shown_window
+from core.dicom.timing import Timing, acquired, shown_window, timing_of_moments
 from core.dicom.volumes.reading import gathered
 from core.dicom.volumes.registration import Registered, registered_in
 from core.errors import Invalid, NotFound, Refused
@@ -111,7 +112,7 @@ class Standing:
 
     volume: Volume
     window: Window | None = None
-    frame_ms: float | None = None
+    timing: Timing | None = None
     factors: Mapping[str, float] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
     _moments: dict[int, Volume] = field(default_factory=dict)
@@ -126,6 +127,12 @@ class Standing:
         for projector in list(self._projectors.values()):
             arrays += [projector.array, *list(projector.kept.values())]
         return sum(array.nbytes for array in arrays)
+
+    @property
+    def frame_ms(self) -> float | None:
+        """Return how long a moment lasts in a cine, where somebody says."""
+        lasts = self.timing.durations_s[0] if self.timing and self.timing.timed else 0.0
+        return lasts * 1000 or None
 
     def unit(self, wanted: Unit) -> tuple[str, float]:
         """Return the name of a unit and the factor to it.
@@ -251,20 +258,28 @@ class VolumeBox:
             raise Refused(str(error)) from error
         if not found.volumes:
             raise Refused(f"no volume: {'; '.join(found.complaints) or 'there is no image'}")
-        first = next(iter(by_uid.values()))
-        return [_standing(volume, by_uid.get(next(iter(volume.sources), ""), first)) for volume in found.volumes]
+        return [_standing(volume, [by_uid[uid] for uid in volume.sources]) for volume in found.volumes]
 
 
-def _standing(volume: Volume, path: Path) -> Standing:
-    header = read_header(path)
+def _standing(volume: Volume, paths: Sequence[Path]) -> Standing:
+    """Read what a volume does not tell of its objects, which stand in the order of its moments."""
+    count = max(1, len(volume.moments))
+    headers = [read_header(path) for path in paths[:: max(1, len(paths) // count)][:count]]
     factors: dict[str, float] = {}
     lacking: list[str] = []
     for wanted in SUV if volume.modality == "PT" else ():
-        _, factor, reason = suv_of(header, wanted)
+        _, factor, reason = suv_of(_earlier(headers[0], read_header(paths[-1])), wanted)
         factors |= {wanted: factor} if factor else {}
         lacking += [reason] if reason else []
-    window = None if volume.modality in COUNTED else shown_window(header)
-    return Standing(volume, window, frame_ms(header), factors, tuple(dict.fromkeys(lacking)))
+    window = None if volume.modality in COUNTED else shown_window(headers[0])
+    timing = timing_of_moments(headers, count)
+    return Standing(volume, window, timing, factors, tuple(dict.fromkeys(lacking)))
+
+
+def _earlier(one: Dataset, other: Dataset) -> Dataset:
+    """Return the header whose image was begun first: to that moment a series of several beds is corrected (QIBA)."""
+    begun = acquired(one), acquired(other)
+    return other if begun[0] and begun[1] and begun[1] < begun[0] else one
 
 
 # -- what it is ------------------------------------------------------------------------------------------------------
