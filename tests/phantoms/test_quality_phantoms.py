@@ -144,7 +144,7 @@ def test_cold_spheres_lie_where_they_were_put_and_are_the_colder_the_larger() ->
         row, column = (round(made.truth[f"sphere_{number}_{axis}"]) for axis in ("row", "column"))
         at = round(made.truth[f"sphere_{number}_slice"]) - 14
         left.append(float(body[row - 1 : row + 2, column - 1 : column + 2, at - 1 : at + 2].mean()) / plain)
-    assert left[0] < 0.2
+    assert left[0] < 0.3
     assert left[0] < left[2] < left[4] < 0.9
 
 

@@ -195,15 +195,15 @@ def _root(body: Body, ratio: Body, seen: Body, weight: Body, pulled: Body, beta:
 
 
 def _one_step_late(estimate: Estimate, ratio: Body, seen: Body, strength: _Strength, prior: Prior) -> None:
-    """Green 1990: x A'(y/yhat) / (s + beta dU). Where the denominator falls below a tenth of s it is held there."""
+    """Green 1990: x A'(y/yhat) / (s + beta dU). Where the denominator falls below a third of s it is held there."""
     body = estimate.body
     below = seen + strength.beta * priors.slope(body, prior, strength.level, strength.along)
-    held = below < seen / 10
+    held = (below < seen / 3) & (seen > 0)
     if held.any():
         said = "beta is above what one-step-late bears: the update was held back; use De Pierro or less beta"
         if said not in estimate.warnings:
             estimate.warnings.append(said)
-        below = np.maximum(below, seen / 10)
+        below = np.maximum(below, seen / 3)
     estimate.body = np.where(seen > 0, body * ratio / np.maximum(below, _LITTLE), np.float32(0)).astype(np.float32)
 
 
