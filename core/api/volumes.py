@@ -10,7 +10,7 @@ from core.access import Actor
 from core.api.caller import Caller
 from core.api.images import PICTURE_FILE
 from core.records import Records
-from core.workflow import exporting, laying, measuring, volumes
+from core.workflow import exporting, laying, measuring, planes, volumes
 from core.workflow.laying import Laid
 from core.workflow.volumes import Standing, VolumeBox
 
@@ -38,7 +38,7 @@ def router(records: Records, box: VolumeBox) -> APIRouter:
     @routes.get("/volumes/{uid}/picture", responses={200: {"model": wire.Picture}})
     def picture(uid: str, actor: Caller, look: Annotated[wire.VolumeLook, Query()]) -> JSONResponse:
         found = laid(actor, uid, look)
-        return JSONResponse(volumes.picture(found.below, look, found.above))
+        return JSONResponse(planes.picture(found.below, look, found.above))
 
     @routes.get("/volumes/{uid}/export", response_class=Response, responses=PICTURE_FILE)
     def export(uid: str, actor: Caller, asked: Annotated[wire.VolumeExport, Query()]) -> Response:

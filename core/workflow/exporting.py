@@ -21,8 +21,9 @@ from core.imaging.display import Picture, render, window_shown
 from core.imaging.fusion import blended
 from core.imaging.window import Automatic
 from core.model import Image
+from core.workflow.planes import Above, Drawn, drawn_by, series_window
 from core.workflow.viewing import LightBox
-from core.workflow.volumes import Above, Drawn, Standing, drawn_by, series_window
+from core.workflow.volumes import Standing
 
 AnyExport = TypeVar("AnyExport", wire.Export, wire.VolumeExport)
 

@@ -20,7 +20,8 @@ from core.imaging.volume import Affine, Volume
 from core.model import Batch, Exam, Image
 from core.records import Work
 from core.workflow import viewing, volumes
-from core.workflow.volumes import Above, Asked, Standing, VolumeBox
+from core.workflow.planes import Above
+from core.workflow.volumes import Asked, Standing, VolumeBox
 
 REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"
 AS_THEY_LIE = "as_they_lie"

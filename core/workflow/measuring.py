@@ -18,8 +18,9 @@ from core.imaging.frames import Frames
 from core.imaging.planes import plane
 from core.imaging.regions import Held, curve_of, held_by, mask_of
 from core.model import Image
+from core.workflow.planes import sheet_of
 from core.workflow.viewing import LightBox
-from core.workflow.volumes import Standing, sheet_of
+from core.workflow.volumes import Standing
 
 
 def on_frame(box: LightBox, row: Image, asked: wire.MeasureRegion) -> wire.Measured:

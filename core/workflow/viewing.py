@@ -41,6 +41,7 @@ _HELD_BYTES = 256 << 20
 _WHOLE_BYTES = 64 << 20  # a larger file is decoded frame by frame
 _TELLING_FRAMES = 64  # of a large object decide on the window of its series
 _TELLING_VALUES = 50_000  # of each object in it
+_MOST_KNOWN = 2000
 _LONGEST_VALUE = 256
 _MOST_ROWS = 5000
 _NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "UV", "SV"})
@@ -213,6 +214,7 @@ class LightBox:
     def _suv(self, row: Image, unit: Uptake) -> tuple[str, float | None, str]:
         key = (row.sha256, unit)
         if key not in self._factors:
+            _make_room(self._factors)
             self._factors[key] = suv_of(read_header(self._locate(row)), unit)
         return self._factors[key]
 
@@ -221,6 +223,7 @@ class LightBox:
         how: Automatic = "robust" if look.auto == "own" else look.auto
         key = (*(row.sha256 for row in rows), how, look.unit)
         if key not in self._windows:
+            _make_room(self._windows)
             values = np.concatenate([self._some_values(row, look.unit) for row in rows])
             self._windows[key] = chosen_window(frames, values, how)
         return self._windows[key]
@@ -247,6 +250,12 @@ class LightBox:
             while len(self._held) > 1 and sum(one.array.nbytes for one in self._held.values()) > self._limit:
                 self._held.popitem(last=False)
         return frames
+
+
+def _make_room(known: dict[Any, Any]) -> None:
+    """Forget what was worked out once it is much: it is soon worked out again."""
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
 
 
 def _turned(frames: Frames, look: wire.Look) -> Frames:

@@ -20,8 +20,9 @@ from scipy import ndimage
 
 from core import wire
 from core.imaging.volume import Volume, centred_affine
-from core.workflow import volumes
-from core.workflow.volumes import Above, Standing
+from core.workflow import planes
+from core.workflow.planes import Above
+from core.workflow.volumes import Standing
 
 ROUNDS = 30
 TERMINAL = {"rows": 50, "columns": 160}
@@ -55,9 +56,9 @@ def theirs(array: NDArray[np.float32], size: int) -> Callable[[int], object]:
     centre = [(size - 1) / 2] * 3
 
     def seen(number: int) -> object:
-        turn = sitk.Euler3DTransform(centre, 0.0, 0.0, np.deg2rad(12 * number + 5))
+        turn = sitk.Euler3DTransform(centre, 0.0, 0.0, np.deg2rad(5 * number + 5))  # type: ignore[no-untyped-call]
         turned = sitk.Resample(image, image, turn, sitk.sitkLinear, 0.0)
-        return sitk.GetArrayFromImage(sitk.MaximumProjection(turned, 1))
+        return sitk.GetArrayFromImage(sitk.MaximumProjection(turned, 1))  # type: ignore[no-untyped-call]
 
     return seen
 
@@ -65,7 +66,7 @@ def theirs(array: NDArray[np.float32], size: int) -> Callable[[int], object]:
 def main() -> None:
     """Print the table."""
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 128
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # type: ignore[no-untyped-call]
     grid, voxel = (size, size, size), (4.0, 4.0, 4.0)
     array = body(size, 1)
     lower = Standing(Volume(array, centred_affine(grid, voxel), unit="counts", modality="NM"))
@@ -78,7 +79,7 @@ def main() -> None:
     def shown(over: Above | None = None, **query: object) -> Callable[[int], dict[str, object]]:
         def act(number: int) -> dict[str, object]:
             where = {"angle": float(5 * number + 5)} if query.get("plane") == "mip" else {"slice": 30.0 + number}
-            return volumes.picture(lower, wire.VolumeLook.model_validate({**TERMINAL, **query, **where}), over)
+            return planes.picture(lower, wire.VolumeLook.model_validate({**TERMINAL, **query, **where}), over)
 
         return act
 

@@ -25,7 +25,7 @@ from core.dicom.tracers import TRACERS
 from core.dicom.volumes import Made, spatial_registration
 from core.errors import Forbidden, Invalid, NotFound, Refused
 from core.imaging import phantom
-from core.workflow import exporting, laying, measuring, volumes
+from core.workflow import exporting, laying, measuring, planes, volumes
 from core.workflow.reception import Reception
 from core.workflow.viewing import LightBox
 from core.workflow.volumes import Standing, VolumeBox
@@ -81,12 +81,12 @@ class Gantry:
         return laying.laid(self.box, found, look)
 
     def picture(self, uid: str, **said: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a look says
-        return volumes.picture(self.standing(uid), wire.VolumeLook(**said))
+        return planes.picture(self.standing(uid), wire.VolumeLook(**said))
 
     def fused(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a look says
         look = wire.VolumeLook(over=self.pet, **said)
         found = self.laid(look)
-        return volumes.picture(found.below, look, found.above)
+        return planes.picture(found.below, look, found.above)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_a_region_on_a_plane_says_where_its_hottest_voxel_lies(gantry: Gantry) -
             asked.points[1] = [float(size) for size in standing.projector(-1).cut(20).grid[1:]]
         told = measuring.on_plane(standing, asked)
         assert told.max_at_mm is not None
-        value = volumes.value_at(standing, -1, np.array(told.max_at_mm), "best")
+        value = planes.value_at(standing, -1, np.array(told.max_at_mm), "best")
         assert value == pytest.approx(told.max, rel=0.25 if plane == "mip" else 1e-6)
         assert told.unit == "SUVbw"
 
