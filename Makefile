@@ -14,7 +14,7 @@ FITTING := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info
 
 # Peers: the programs of others that tests talk to, and the Debian packages that bring them.
 ORTHANC_DICOMWEB := /usr/share/orthanc/plugins/libOrthancDicomWeb.so
-PEER_PROGRAMS := openssl storescu gdcmconv gdcmscu dicom_echo findscu wlmscpfs dciodvfy Orthanc $(ORTHANC_DICOMWEB) tmux ssh psql pdftotext node npm
+PEER_PROGRAMS := openssl storescu dcmdump dcmj2pnm gdcmconv gdcmscu dicom_echo findscu wlmscpfs dciodvfy Orthanc $(ORTHANC_DICOMWEB) tmux ssh psql pdftotext node npm
 PEER_PACKAGES := openssl dcmtk libgdcm-tools ctn dicom3tools orthanc orthanc-dicomweb tmux openssh-client postgresql poppler-utils nodejs npm
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from core.dicom.convert.values import derived_uid
 from core.dicom.elements import item, items, number, numbers, text, whole
 from core.dicom.frames import image_type
 from core.dicom.pixels import frames_of
 from core.dicom.tracers import NUCLIDES
 from core.dicom.volumes import nuclear
 from core.dicom.volumes.isotopes import isotope_of
+from core.dicom.volumes.made import space_of
 from core.dicom.volumes.orbit import Orbit, View, orbit_of
 from core.dicom.volumes.planes import held_in, is_nuclear
 from core.errors import Refused
@@ -97,7 +97,7 @@ class Acquired:
     @property
     def frame_of_reference(self) -> str:
         """UID of the space its volumes lie in: the object's own, else one that follows from the object alone."""
-        return text(self.header, "FrameOfReferenceUID") or derived_uid("frame of reference", self.sop_uid)
+        return space_of(self.header)
 
     @property
     def main(self) -> str:

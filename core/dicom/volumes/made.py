@@ -154,8 +154,12 @@ def acquired_times(out: Dataset, like: Dataset) -> None:
 
 def frame_of_reference(volume: Volume, like: Dataset) -> str:
     """Return the UID of the space a volume lies in: its own, its source's, else one that follows from the source."""
-    own = volume.frame_of_reference or text(like, "FrameOfReferenceUID")
-    return own or derived_uid("frame of reference", text(like, "SOPInstanceUID"))
+    return volume.frame_of_reference or space_of(like)
+
+
+def space_of(header: Dataset) -> str:
+    """Return the UID of an object's frame of reference; one that follows from the object where it names none."""
+    return text(header, "FrameOfReferenceUID") or derived_uid("frame of reference", text(header, "SOPInstanceUID"))
 
 
 def reference(storage_class: str, uid: str, purpose: Code | None = None) -> Dataset:

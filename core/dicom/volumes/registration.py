@@ -15,7 +15,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import SpatialRegistrationStorage
 
 from core.dicom.elements import item, items, numbers, text
-from core.dicom.volumes.made import Made, UidMaker, begun, code, decimals, reference
+from core.dicom.volumes.made import Made, UidMaker, begun, code, decimals, reference, space_of
 from core.errors import Refused
 from core.imaging.volume import Affine
 
@@ -47,7 +47,7 @@ def spatial_registration(
     out = begun(SpatialRegistrationStorage, fixed[0], made, new_uid, "REG")
     out.ContentLabel, out.ContentDescription = "COREGISTRATION", made.said[:64]
     out.ContentCreatorName = ""
-    out.FrameOfReferenceUID = text(fixed[0], "FrameOfReferenceUID") or new_uid()
+    out.FrameOfReferenceUID = space_of(fixed[0])
     out.PositionReferenceIndicator = ""
     out.RegistrationSequence = [
         _registered(fixed, np.eye(4), made),

@@ -31,6 +31,7 @@ from core.dicom.volumes.storing import in_words
 from core.errors import Refused
 from core.imaging.slices import normal_of
 from core.imaging.volume import Volume
+from core.imaging.window import Window
 
 _NM = (
     "EnergyWindowInformationSequence", "RadiopharmaceuticalInformationSequence",
@@ -44,6 +45,8 @@ UNITS = {
     "HU": codes.UCUM.HounsfieldUnit,
     "SUVbw": Code("g/ml{SUVbw}", "UCUM", "Standardized Uptake Value body weight"),
 }
+_CLEAR = 50.0
+"""A window must be this wide to be written: the standard takes 1 off its width, which others do not (C.11.2.1.2)."""
 
 
 def recon_tomo(volume: Volume, like: Dataset, made: Made, new_uid: UidMaker) -> Dataset:
@@ -151,8 +154,9 @@ def _put_values(out: Dataset, values: NDArray[np.floating], unit: str) -> None:
     put_pixels(out, stored)
     out.RescaleIntercept, out.RescaleSlope = "0", decimal(slope)
     out.RealWorldValueMappingSequence = [_mapping(stored, slope, unit)]
-    lower, upper = max(float(values.min()), 0.0), float(values.max())
-    out.WindowCenter, out.WindowWidth = decimal((lower + upper) / 2), decimal(max(upper - lower, 1.0))
+    shown = Window(max(float(values.min()), 0.0), float(values.max()))
+    if shown.upper - shown.lower > _CLEAR:
+        out.WindowCenter, out.WindowWidth = decimal(shown.centre), decimal(shown.width)
 
 
 def _mapping(stored: NDArray[np.generic], slope: float, unit: str) -> Dataset:

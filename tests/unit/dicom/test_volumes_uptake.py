@@ -115,7 +115,7 @@ def test_the_start_that_ge_keeps_counts_where_the_series_was_written_later() -> 
         ({"RadionuclideTotalDose": None}, "dose is missing"),
         ({"RadionuclideTotalDose": "0"}, "dose is missing"),
         ({"RadiopharmaceuticalStartDateTime": None, "RadiopharmaceuticalStartTime": None}, "time of injection is miss"),
-        (dict.fromkeys(("RadionuclideHalfLife", "RadionuclideCodeSequence", *_NAMED)), "half-life of the isotope is miss"),
+        (dict.fromkeys(("RadionuclideHalfLife", "RadionuclideCodeSequence", *_NAMED)), "half-life"),
         ({"CorrectedImage": ["DECY"]}, "not corrected for attenuation"),
         ({"CorrectedImage": ["ATTN"]}, "not corrected for decay"),
         ({"DecayCorrection": "NONE"}, "Decay Correction is NONE"),
