@@ -7,6 +7,7 @@ bad input.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -63,6 +64,19 @@ class Step:
             "name": self.name, "title": self.title, "kind": self.kind, "frames": frames, "rows": rows,
             "columns": columns, "unit": self.unit, "moments": self.moments, "voxel_mm": list(self.voxel_mm or ()),
         }  # fmt: skip
+
+
+class Stopwatch:
+    """How long each part of the making took, in seconds."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._at = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Note what was done since the last lap."""
+        now = time.perf_counter()
+        self.laps[name], self._at = round(now - self._at, 3), now
 
 
 @dataclass(slots=True)

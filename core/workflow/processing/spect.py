@@ -30,7 +30,7 @@ from core.imaging.reconstruction.priors import Potential, Prior
 from core.imaging.reconstruction.projections import Projections
 from core.imaging.reconstruction.projector import Resolution, projector
 from core.imaging.volume import Volume
-from core.workflow.processing.making import Product, Step, Told, made_of
+from core.workflow.processing.making import Product, Step, Stopwatch, Told, made_of
 from core.workflow.processing.order import Order
 from core.workflow.processing.recipes import FBP, MAP, MLEM, PER_CM
 
@@ -51,20 +51,26 @@ def make(order: Order, told: Told) -> Product:
     """
     if len(order.inputs) != 1:
         raise Refused(f"one object of projections is reconstructed at a time, not {len(order.inputs)}")
+    watch = Stopwatch()
     acquired = acquired_in(order.inputs[0])
     product = Product(warnings=list(acquired.notes))
+    watch.lap("read")
     product.said.append(f"energy window {acquired.main}, {len(acquired.projections[acquired.main])} time slots")
     scans = list(acquired.projections[acquired.main])
     _keep_projections(product, "projections", "Projections as acquired", scans)
     scans = _corrected(order, acquired, scans, product)
     _review(product, scans)
+    watch.lap("corrected")
     bodies = _reconstructed(order, acquired, scans, product, told)
     bodies = [np.maximum(_smoothed(order, body, scans[0], product, first=n == 0), 0) for n, body in enumerate(bodies)]
+    watch.lap("reconstructed")
     volume = acquired.volume(bodies)
     _keep_volume(product, "reconstructed", "Transverse slices", volume)
     _file(order, acquired, product, volume, "Transverse", 0)
     if order.flag("heart_axes"):
         _cut(order, acquired, product, volume)
+        watch.lap("heart_axes")
+    product.numbers["took_s"] = watch.laps
     product.numbers["counts_kilo"] = round(sum(float(one.counts.sum(dtype=np.float64)) for one in scans) / 1000, 1)
     product.warnings = list(dict.fromkeys(product.warnings))
     return product
