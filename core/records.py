@@ -18,11 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, insert, text
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, insert, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -233,15 +229,22 @@ class Records:
 
     def migrate(self) -> None:
         """Bring the tables to this version."""
+        from alembic import command  # noqa: PLC0415 - slow to load, and seldom needed
+        from alembic.config import Config  # noqa: PLC0415 - as above
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
         with self._turn, self._engine.connect() as connection:
-            command.upgrade(_alembic(connection), "head")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
             connection.commit()
 
     def at_head(self) -> bool:
         """Whether the tables are this version's."""
         with self._engine.connect() as connection:
-            have = MigrationContext.configure(connection).get_current_revision()
-        return have == ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+            there = inspect(connection).has_table("alembic_version")
+            have = connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
+        return have == head()
 
     def check_write(self) -> None:
         """Prove that a transaction can begin and end; raises Broken when it cannot."""
@@ -258,11 +261,9 @@ class Records:
         self._writer.dispose()
 
 
-def _alembic(connection: Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
+def head() -> str:
+    """Return the number of the last migration: files are named by their numbers, one after the other."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _engine(url: str) -> Engine:

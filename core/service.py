@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
 import socket
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO
 
-import argon2
 import uvicorn
 from fastapi import FastAPI
 from pydicom.uid import generate_uid
@@ -38,6 +35,7 @@ from core.dimse.tls import Certificates, ClientCertificate, TlsFiles
 from core.errors import Broken, CoreError, Invalid, Refused
 from core.jobs import Jobs, Runner
 from core.model import Site
+from core.opening import Clock, FolderLock, make_folder, open_records, sign_ins
 from core.records import Records
 from core.rendering.pages import Press
 from core.scp import Services, procedure_step, query_retrieve, retrieve, storage, verification, worklist
@@ -46,7 +44,7 @@ from core.scp.listener import Listener, Manners
 from core.scp.verification import who_calls
 from core.scu.peer import Peer, Timeouts, tls_context
 from core.settings import Settings
-from core.workflow import catalogue, commitment, fetching, integrity, printing, queue, sending, tiering
+from core.workflow import commitment, fetching, integrity, printing, queue, sending, tiering
 from core.workflow.health import Health, Look, Measure, space_warning
 from core.workflow.intake import Intake
 from core.workflow.integrity import Verifier
@@ -56,82 +54,16 @@ from core.workflow.processing.shelf import Shelf
 from core.workflow.reading import Desk
 from core.workflow.reception import Reception
 from core.workflow.retrieval import Finder
-from core.workflow.staffing import SignIns
 from core.workflow.tiering import Tiering
 from core.workflow.viewing import LightBox
 from core.workflow.volumes import VolumeBox
 
 log = logging.getLogger(__name__)
 
-Clock = Callable[[], datetime]
 _STOP_WITHIN = 5
 _SWEEP_EVERY = 3600.0
 _MEND_EVERY = 0.5
 _MENDED_BUSY, _MENDED_QUIET = 5, 200  # objects looked at in one go while others come, and while none do
-
-
-class FolderLock:
-    """One service per data folder, held by a file lock that ends with the process."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "photopeakd.lock"
-        self._file: IO[str] | None = None
-
-    def hold(self) -> None:
-        """Take the folder; refuse when a service has it."""
-        self._file = self._path.open("a+", encoding="ascii")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
-            self._file.close()
-            folder = self._path.parent
-            msg = f"a photopeakd (process {holder}) already serves {folder}: stop it first, or give another --data"
-            raise Refused(msg) from error
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let go of the folder."""
-        if self._file:
-            self._file.close()
-
-
-def make_folder(settings: Settings) -> None:
-    """Make the data folder, private to its owner."""
-    os.umask(0o077)
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
-def open_records(settings: Settings, clock: Clock | None = None) -> Records:
-    """Open the database, bring its tables up to date, and make sure the first site and catalogue are there."""
-    make_folder(settings)
-    records = Records(settings.database_url, clock=clock, new_uid=generate_uid)
-    with (settings.data / "first.lock").open("w") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)  # two commands on an empty folder: one makes the tables, the other waits
-        if not records.at_head():
-            records.migrate()
-        _make_first_site(settings, records)
-    return records
-
-
-def _make_first_site(settings: Settings, records: Records) -> None:
-    with records.reading() as work:
-        if work.session.get(Site, settings.site):
-            return
-    with records.writing() as work:
-        work.add(Site(code=settings.site, name=settings.site_name))
-        catalogue.stock_catalogue(work, settings.site)
-
-
-def sign_ins(settings: Settings, records: Records) -> SignIns:
-    """Build the signing-in rule."""
-    return SignIns(
-        records, argon2.PasswordHasher(), timedelta(seconds=settings.session_idle_seconds),
-        timedelta(seconds=settings.session_seconds),
-    )  # fmt: skip
 
 
 def open_keeper(settings: Settings) -> Keeper:

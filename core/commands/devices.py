@@ -6,7 +6,7 @@ from typing import Any
 
 from core import wire
 from core.commands import Arguments, command, operator, say
-from core.service import open_records, peer_of
+from core.opening import open_records
 from core.settings import Settings
 from core.workflow import devices
 
@@ -49,6 +49,8 @@ def _list(given: Settings, arguments: Arguments) -> None:
 
 
 def _echo(given: Settings, arguments: Arguments) -> None:
+    from core.service import peer_of  # noqa: PLC0415 - slow to load, for this command alone
+
     with open_records(given).reading() as work:
         device = devices.shape(devices.named(work, arguments.aet))
     peer_of(given, device).echo()

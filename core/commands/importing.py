@@ -15,7 +15,8 @@ from core.archive.keeper import Outcome
 from core.commands import Arguments, command, operator, progress, say
 from core.dicom.convert import Subject
 from core.errors import CoreError, Invalid
-from core.service import open_keeper, open_records
+from core.opening import open_records
+from core.service import open_keeper
 from core.settings import Settings
 from core.workflow import intake
 from core.workflow.intake import Brought, Intake

@@ -6,7 +6,7 @@ from typing import Any
 
 from core import wire
 from core.commands import Arguments, command, operator, say, spelled
-from core.service import open_records
+from core.opening import open_records
 from core.settings import Settings
 from core.vocabulary import JobState
 from core.workflow import queue

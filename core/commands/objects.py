@@ -9,7 +9,8 @@ from typing import Any
 from core import wire
 from core.archive import proof
 from core.commands import Arguments, bar, command, operator, progress, say
-from core.service import FolderLock, make_folder, open_keeper, open_records
+from core.opening import FolderLock, make_folder, open_records
+from core.service import open_keeper
 from core.settings import Settings
 from core.workflow import integrity, recovery
 from core.workflow.integrity import Verifier

@@ -11,7 +11,6 @@ from typing import Any
 from core.commands import Arguments, command, say, write
 from core.dicom import conformance as spoken
 from core.scp import OFFERED
-from core.service import Service
 from core.settings import Settings
 
 
@@ -31,6 +30,8 @@ def _conformance(_given: Settings, arguments: Arguments) -> None:
 
 
 def _openapi(given: Settings, _arguments: Arguments) -> None:
+    from core.service import Service  # noqa: PLC0415 - slow to load, for this command alone
+
     with tempfile.TemporaryDirectory() as folder:  # the real one may be in use
         service = Service(replace(given, data=Path(folder), database="", store=""))
         write(json.dumps(service.app.openapi(), ensure_ascii=False, indent=2))

@@ -10,7 +10,8 @@ from core import wire
 from core.commands import Arguments, command, operator, say
 from core.commands.sending import worked
 from core.errors import Invalid
-from core.service import open_records, peer_of
+from core.opening import open_records
+from core.service import peer_of
 from core.settings import Settings
 from core.wire.printing import FilmSize
 from core.workflow import devices, printing

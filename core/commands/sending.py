@@ -16,8 +16,9 @@ from core.commands import Arguments, bar, command, operator, say
 from core.commands.jobs import line
 from core.errors import PeerFailed, Refused
 from core.jobs import Jobs
+from core.opening import FolderLock, make_folder, open_records
 from core.records import Records
-from core.service import FolderLock, make_folder, open_keeper, open_records, peer_of, runners
+from core.service import open_keeper, peer_of, runners
 from core.settings import Settings
 from core.vocabulary import JobState
 from core.workflow import commitment, devices, fetching, queue, sending

@@ -9,7 +9,8 @@ from typing import Any
 from core.commands import Arguments, bar, command, operator, say
 from core.dicom.codecs import rules
 from core.dicom.codecs.table import TABLE
-from core.service import open_keeper, open_records, open_tiering
+from core.opening import open_records
+from core.service import open_keeper, open_tiering
 from core.settings import Settings
 from core.workflow import tiering
 from core.workflow.tiering import GRACE, Tiering, Told

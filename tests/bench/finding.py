@@ -28,7 +28,7 @@ from core.dimse.association import Association, connect
 from core.dimse.messages import PENDING, Field, Tag
 from core.dimse.negotiation import Proposed
 from core.model import Batch, Image, SentPatient, Series, Study
-from core.service import open_records
+from core.opening import open_records
 from core.settings import Settings
 from tests.peers.orthanc import orthanc
 from tests.peers.process import Photopeakd, altered, slices

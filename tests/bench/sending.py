@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from core import wire
-from core.service import open_records
+from core.opening import open_records
 from core.settings import Settings
 from core.vocabulary import JobState
 from core.workflow import devices, queue, sending

@@ -26,7 +26,7 @@ from core.errors import Forbidden, Invalid, Refused
 from core.imaging import phantom
 from core.imaging.acquisition import Acquisition, Kind, Orbit, Phantom
 from core.model import Image, Job
-from core.service import open_records
+from core.opening import open_records
 from core.settings import Settings
 from core.vocabulary import JobState, ProcessingState, Role
 from core.workflow import acquisition, queue, triage, viewing

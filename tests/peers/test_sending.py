@@ -14,7 +14,7 @@ import pytest
 
 from core import access, wire
 from core.errors import Forbidden, Invalid, NotFound
-from core.service import open_records
+from core.opening import open_records
 from core.settings import Settings
 from core.vocabulary import JobState, Role
 from core.workflow import devices, queue, sending, staffing

@@ -14,10 +14,10 @@ from sqlalchemy.exc import OperationalError
 from starlette.types import Message
 
 from core import access
-from core.__main__ import without_values
 from core.access import Actor
 from core.api import events
 from core.api.events import Newsroom
+from core.commands.serving import without_values
 from core.errors import Unauthenticated
 from core.model import Site
 from core.records import Records
