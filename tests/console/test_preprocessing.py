@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,11 +21,12 @@ from console.widgets.processing_steps import Steps
 from core import access, wire
 from core.course import find_exam
 from core.model import Processing
-from core.vocabulary import ProcessingState, Recipe, Role
+from core.vocabulary import ExamState, ProcessingState, Recipe, Role
 from core.workflow.processing import asking
 from core.workflow.processing.shelf import write_stages
 from tests.console.conftest import Department, opened
 from tests.console.reading_room import NARROW, WIDE, ReadingRoom, Sitting
+from tests.console.test_snapshots import FOLDER, _compare
 
 PHYSICIST = "sun.yi"
 STAGES = {"projections": 12, "corrected": 12, "reconstructed": 8}
@@ -50,7 +52,8 @@ def made(room: ReadingRoom, state: str = "made", **said: Any) -> int:  # noqa: A
     ]
     with service.records.writing() as work:
         row = Processing(
-            site="MAIN", exam_id=find_exam(work, "A1", "MAIN").id or 0, recipe=Recipe.SPECT, state=state, asked_at=work.now, asked_by="rule",
+            site="MAIN", exam_id=find_exam(work, "A1", "MAIN").id or 0, recipe=Recipe.SPECT, state=state, asked_at=work.now,
+            asked_by="rule",
             stages=[one.model_dump() for one in stages], inputs=["1.2.3"], version="0.1", **said,
         )  # fmt: skip
         work.add(row)
@@ -150,7 +153,7 @@ async def test_before_stands_beside_after(room: ReadingRoom, tmp_path: Path) -> 
     async with looking_at(room, tmp_path) as sitting:
         await sitting.until(lambda: "before" not in sitting.seen())
         await sitting.press("b")
-        await sitting.sees("before: 5/8  Reconstructed")
+        await sitting.sees("before: 5/8")
         await sitting.until(lambda: pane(sitting, "earlier").settled)
         assert f"processing/{first}/" in pane(sitting, "earlier").shown.path  # type: ignore[union-attr]
         await sitting.press("right")
@@ -160,22 +163,19 @@ async def test_before_stands_beside_after(room: ReadingRoom, tmp_path: Path) -> 
         assert isinstance(sitting.app.screen, ProcessingPage)
 
 
-async def test_without_a_result_before_the_step_before_stands_beside(room: ReadingRoom, tmp_path: Path) -> None:
+async def test_without_a_result_before_the_step_before_stands_beside_in_the_same_window(
+    room: ReadingRoom, tmp_path: Path
+) -> None:
     made(room)
     async with looking_at(room, tmp_path) as sitting:
         await sitting.press("b")
         await sitting.until(lambda: pane(sitting, "earlier").settled)
         assert "stages/corrected/" in pane(sitting, "earlier").shown.path  # type: ignore[union-attr]
-
-
-async def test_a_window_is_that_of_both_pictures(room: ReadingRoom, tmp_path: Path) -> None:
-    made(room)
-    async with looking_at(room, tmp_path) as sitting:
-        await sitting.press("b", "w")
+        await sitting.press("w")
         await sitting.sees("Lower and upper end")
         await sitting.press("ctrl+u", *"10 500", "enter")
-        await sitting.until(lambda: pane(sitting).numbers.get("window") == {"lower": 10, "upper": 500})
-        await sitting.until(lambda: pane(sitting, "earlier").numbers.get("window") == {"lower": 10, "upper": 500})
+        for name in ("now", "earlier"):
+            await sitting.until(lambda: pane(sitting, name).numbers.get("window") == {"lower": 10, "upper": 500})
         await sitting.press("a")
         await sitting.sees("(automatic)")
 
@@ -190,6 +190,23 @@ async def test_cine_stops_when_the_page_is_left(room: ReadingRoom, tmp_path: Pat
         await sitting.press("f1")
         await sitting.until(lambda: sitting.app.screen is not page)
         assert page._cine is None
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "160x50"])
+async def test_the_pages_look_as_they_did(room: ReadingRoom, tmp_path: Path, size: tuple[int, int]) -> None:
+    first = made(room)
+    made(room, replaces=first, said=["butterworth, 0.5 of Nyquist"], numbers={"turn_deg": [1.5, 0, -2.0]})
+    name = f"{size[0]}x{size[1]}"
+    async with at_home(room, tmp_path, size) as sitting:
+        await sitting.sees("butterworth, 0.5 of Nyquist", *(["▀▀▀▀"] if size == WIDE else []))
+        _compare(sitting.seen(), FOLDER / f"preprocessing-{name}.txt")
+        await sitting.press("enter")
+        await sitting.until(lambda: isinstance(sitting.app.screen, ProcessingPage))
+        await shown(sitting)
+        await sitting.press("b")
+        await sitting.sees("before: 5/8")
+        await sitting.until(lambda: pane(sitting, "earlier").settled and pane(sitting).settled)
+        _compare(sitting.seen(), FOLDER / f"processing-{name}.txt")
 
 
 # -- what is done with it --------------------------------------------------------------------------------------------
@@ -295,7 +312,26 @@ async def test_what_does_not_run_is_not_stopped(room: ReadingRoom, tmp_path: Pat
         await sitting.hears("there is nothing to stop")
 
 
-async def test_a_doctor_looks_and_a_clerk_has_no_such_page(room: ReadingRoom, tmp_path: Path) -> None:
+async def test_what_the_camera_sent_is_made_accepted_and_ready(room: ReadingRoom, tmp_path: Path) -> None:
+    head = room.department.client
+    room.exam("A2", "MPI-REST")
+    head.post("exams/A2/finish", {})
+    for _look in range(600):
+        if head.get("processing")[0]["state"] == ProcessingState.MADE:
+            break
+        await asyncio.sleep(0.2)
+    async with looking_at(room, tmp_path) as sitting:
+        await sitting.sees("6 Short axis", "butterworth")
+        await sitting.press("6")
+        assert (await shown(sitting))["maximum"] > 0
+        await sitting.press("f4")
+        await sitting.until(lambda: isinstance(sitting.app.screen, Preprocessing))
+        assert head.get("exams/A2")["state"] == ExamState.READY
+        modalities = [one["instances"][0]["image_type"] for one in head.get("exams/A2/series")]
+        assert any("RECON" in str(one) for one in modalities)
+
+
+async def test_a_clerk_has_no_such_page(room: ReadingRoom, tmp_path: Path) -> None:
     made(room)
     async with opened(room.department, "wang.li", tmp_path) as pilot:
         pilot.app.action_go("preprocessing")  # type: ignore[attr-defined]
