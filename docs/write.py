@@ -16,6 +16,7 @@ from console.pages import PAGES  # noqa: E402 - as above
 from core.dicom.conformance import statement  # noqa: E402 - as above
 from core.scp import OFFERED  # noqa: E402 - as above
 from core.vocabulary import OPERATION_TITLES, RIGHTS, Extent, Operation, Role  # noqa: E402 - as above
+from core.workflow.processing.recipes import FORMS, Parameter  # noqa: E402 - as above
 
 _MARK = {Extent.ALL: "x", Extent.OWN: "own"}
 
@@ -70,7 +71,32 @@ def conformance() -> str:
     return statement(OFFERED).rstrip() + "\n"
 
 
-WRITTEN = {"rights.md": rights, "keys.md": keys, "conformance.md": conformance}
+def recipes() -> str:
+    """Return what can be made of images, and every parameter."""
+    lines = [
+        "# Recipes",
+        "",
+        "Written from the code by `make manual`: [what can be made of images](processing.md), and what can be chosen.",
+        "",
+    ]
+    for form in FORMS.values():
+        lines += [f"## {form.recipe}: {form.title}", "", f"Takes {form.takes}.", "", _HEAD, "|---|---|---|---|"]
+        lines += [*map(_parameter, form.parameters), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_HEAD = "| parameter | usual | may be | |"
+
+
+def _parameter(one: Parameter) -> str:
+    usual = str(one.default).lower() if isinstance(one.default, bool) else f"{one.default} {one.unit}".strip()
+    bounds = f"{one.lowest:g} to {one.highest:g}" if one.lowest is not None else ""
+    when = "; ".join(f"{name} {' or '.join(map(str, values))}" for name, values in one.depends_on.items())
+    said = ". ".join(part for part in (one.label, f"With {when.lower()}" if when else "", one.help) if part)
+    return f"| `{one.name}` | {usual} | {', '.join(one.choices) or bounds or one.kind} | {said} |"
+
+
+WRITTEN = {"recipes.md": recipes, "rights.md": rights, "keys.md": keys, "conformance.md": conformance}
 
 
 def main() -> None:

@@ -88,8 +88,9 @@ def _study(department: Department, folder: Path, parameters: dict[str, Any]) -> 
         deciding.accept(department.service.reception, department.service.shelf, PHYSICIST, row.id or 0)
     with laps.lap("READY on the list"):
         assert department.exam(accession).state == "ready"
-    inside: dict[str, float] = row.numbers["took_s"]  # type: ignore[assignment]  # as the pipeline writes it
-    laps.took |= {f"  of it {name}": seconds for name, seconds in inside.items()}
+    inside: dict[str, dict[str, float]] = row.numbers  # type: ignore[assignment]  # as the pipeline writes them
+    laps.took |= {f"  of it {name}": seconds for name, seconds in inside["took_s"].items()}
+    laps.took |= {f"  processors, {name}": seconds for name, seconds in inside["processor_s"].items()}
     return laps.took
 
 
@@ -131,10 +132,11 @@ def _until(department: Department, accession: str, states: set[ProcessingState])
 
 def _print(name: str, told: list[dict[str, float]]) -> None:
     whole = [sum(seconds for part, seconds in one.items() if not part.startswith(" ")) for one in told]
-    print(f"\n{name}: the first {whole[0]:.2f}, median of the others {statistics.median(whole[1:] or whole):.2f}")
+    others = statistics.median(whole[1:] or whole)
+    print(f"\n{name} (load {os.getloadavg()[0]:.1f}): the first {whole[0]:.2f}, median of the others {others:.2f}")
     for part in told[0]:
         later = statistics.median([one[part] for one in told[1:]] or [told[0][part]])
-        print(f"    {part:24} {told[0][part]:7.3f} {later:7.3f}")
+        print(f"    {part:28} {told[0][part]:7.3f} {later:7.3f}")
     print(json.dumps({"method": name, "seconds": [round(one, 3) for one in whole]}))
 
 

@@ -21,6 +21,6 @@ def _written() -> dict[str, Callable[[], str]]:
     return pages
 
 
-@pytest.mark.parametrize("name", ["rights.md", "keys.md", "conformance.md"])
+@pytest.mark.parametrize("name", ["rights.md", "keys.md", "conformance.md", "recipes.md"])
 def test_a_page_written_from_the_code_is_current(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == _written()[name](), "run make manual"

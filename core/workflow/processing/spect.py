@@ -70,7 +70,7 @@ def make(order: Order, told: Told) -> Product:
     if order.flag("heart_axes"):
         _cut(order, acquired, product, volume)
         watch.lap("heart_axes")
-    product.numbers["took_s"] = watch.laps
+    product.numbers |= {"took_s": watch.laps, "processor_s": watch.work}
     product.numbers["counts_kilo"] = round(sum(float(one.counts.sum(dtype=np.float64)) for one in scans) / 1000, 1)
     product.warnings = list(dict.fromkeys(product.warnings))
     return product
