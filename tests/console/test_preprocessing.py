@@ -52,8 +52,8 @@ def made(room: ReadingRoom, state: str = "made", **said: Any) -> int:  # noqa: A
     ]
     with service.records.writing() as work:
         row = Processing(
-            site="MAIN", exam_id=find_exam(work, "A1", "MAIN").id or 0, recipe=Recipe.SPECT, state=state, asked_at=work.now,
-            asked_by="rule",
+            site="MAIN", exam_id=find_exam(work, "A1", "MAIN").id or 0, recipe=Recipe.SPECT, state=state,
+            asked_at=work.now, asked_by="rule",
             stages=[one.model_dump() for one in stages], inputs=["1.2.3"], version="0.1", **said,
         )  # fmt: skip
         work.add(row)
@@ -174,8 +174,8 @@ async def test_without_a_result_before_the_step_before_stands_beside_in_the_same
         await sitting.press("w")
         await sitting.sees("Lower and upper end")
         await sitting.press("ctrl+u", *"10 500", "enter")
-        for name in ("now", "earlier"):
-            await sitting.until(lambda: pane(sitting, name).numbers.get("window") == {"lower": 10, "upper": 500})
+        both = [pane(sitting), pane(sitting, "earlier")]
+        await sitting.until(lambda: all(one.numbers.get("window") == {"lower": 10, "upper": 500} for one in both))
         await sitting.press("a")
         await sitting.sees("(automatic)")
 
