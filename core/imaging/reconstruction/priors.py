@@ -87,13 +87,11 @@ def neighbours(
                     theirs *= np.float32(weight)
             total[here] += mine[share[0]]
             total[there] += theirs[share[1]]
-            if theirs is mine:
-                mine *= difference
-                pull[here] += mine[share[0]]
-                pull[there] -= mine[share[1]]
-            else:
-                pull[here] += (mine * difference)[share[0]]
-                pull[there] -= (theirs * difference)[share[1]]
+            mine *= difference
+            if theirs is not mine:
+                theirs *= difference
+            pull[here] += mine[share[0]]
+            pull[there] -= theirs[share[1]]
     return total, pull
 
 
@@ -163,14 +161,15 @@ def _relative(t: Body, one: Body, other: Body, prior: Prior, scale: float) -> tu
     t += one
     t += other
     t += np.float32(1e-6 * scale)
-    squared = np.float32(scale) / (t * t)
+    squared = np.square(t)
+    np.divide(np.float32(scale), squared, out=squared)
     mine = other * np.float32(2)
     mine += t
     mine *= squared
-    theirs = one * np.float32(2)
-    theirs += t
-    theirs *= squared
-    return mine, theirs
+    t += one
+    t += one
+    t *= squared
+    return mine, t
 
 
 def _potential(prior: Prior, one: NDArray[np.float64], other: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
