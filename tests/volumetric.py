@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import SimpleITK
+import SimpleITK as sitk  # noqa: N813 - its own short name
 from numpy.typing import NDArray
 from pydicom import Dataset
 
@@ -18,6 +19,7 @@ from core.dicom.volumes import Made
 from core.imaging.acquisition import Acquisition, Slice
 from core.imaging.volume import Volume
 
+SimpleITK: Any = sitk  # some of its calls have types, others have none
 AT = datetime(2026, 10, 12, 9, 30, tzinfo=UTC)
 PATIENT = Ordered("P1", "Zhang^Wei=张^伟", "19610304", "M", accession="A1", weight_kg=70, size_m=1.75)
 
@@ -27,7 +29,7 @@ def uid_maker(root: str = "1.2.826.0.1.3680043.10.1511.9") -> Callable[[], str]:
     return lambda: f"{root}.{next(numbers)}"
 
 
-def objects_of(acquisitions: Sequence[Acquisition], tracer: str = "MIBI") -> list[Dataset]:
+def objects_of(acquisitions: Sequence[Acquisition], tracer: str = "MIBI") -> list[Any]:
     return compose(acquisitions, PATIENT, Camera("CAM1"), TRACERS[tracer], uid=uid_maker(), clock=lambda: AT)
 
 
@@ -38,7 +40,7 @@ def made(method: str = "OSEM", inputs: Sequence[Dataset] = (), **parameters: flo
 
 def ct_series(
     values: NDArray[np.int16], *, pixel_mm: float = 2.0, step_mm: float = 3.0, pet: bool = False
-) -> list[Dataset]:
+) -> list[Any]:
     """Return transverse slices, the feet first, of (slice, row, column) values."""
     stored = values.astype(np.uint16 if pet else np.int16)
     return objects_of(
@@ -64,7 +66,7 @@ def written(folder: Path, objects: Sequence[Dataset]) -> list[Path]:
     return paths
 
 
-def itk(paths: Sequence[Path]) -> SimpleITK.Image:
+def itk(paths: Sequence[Path]) -> Any:  # noqa: ANN401 - SimpleITK's image
     """Let SimpleITK, by its GDCM, read files as one image, single slices in its own order of their places."""
     if len(paths) == 1:
         return SimpleITK.ReadImage(str(paths[0]))
@@ -72,17 +74,17 @@ def itk(paths: Sequence[Path]) -> SimpleITK.Image:
     return SimpleITK.ReadImage(named)
 
 
-def itk_affine(image: SimpleITK.Image) -> NDArray[np.float64]:
+def itk_affine(image: Any) -> NDArray[np.float64]:  # noqa: ANN401 - as above
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
     return affine
 
 
-def apart_from(image: SimpleITK.Image, volume: Volume) -> tuple[float, float]:
+def apart_from(image: Any, volume: Volume) -> tuple[float, float]:  # noqa: ANN401 - as above
     """Return how far our voxels lie from SimpleITK's, mm, and how far their values differ at the most."""
     theirs = SimpleITK.GetArrayFromImage(image).astype(np.float64)
-    indices = np.stack(np.indices(volume.grid), axis=-1).reshape(-1, 3).astype(float)
+    indices = np.moveaxis(np.indices(volume.grid), 0, -1).reshape(-1, 3).astype(float)
     points = volume.points(indices)
     inverse = np.linalg.inv(itk_affine(image))
     there = (points @ inverse[:3, :3].T + inverse[:3, 3])[:, ::-1]

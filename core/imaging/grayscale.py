@@ -34,7 +34,8 @@ class Rescale:
 
     def values(self, stored: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return what stored numbers stand for."""
-        return np.asarray(np.multiply(stored, self.slope, dtype=np.float64) + self.intercept, np.float32)
+        values = np.multiply(stored, np.float32(self.slope), dtype=np.float32)
+        return values if self.intercept == 0 else np.add(values, np.float32(self.intercept), out=values)
 
 
 @dataclass(frozen=True, slots=True)

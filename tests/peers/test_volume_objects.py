@@ -11,7 +11,6 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
@@ -33,7 +32,7 @@ from core.imaging import phantom
 from core.imaging.reconstruction.backprojection import filtered_backprojection
 from core.imaging.volume import Affine, Volume, centred_affine
 from tests.peers.orthanc import orthanc
-from tests.volumetric import apart_from, ct_series, itk, made, objects_of, uid_maker, written
+from tests.volumetric import SimpleITK, apart_from, ct_series, itk, made, objects_of, uid_maker, written
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 RNG = np.random.default_rng(1)
@@ -66,7 +65,9 @@ def _errors(path: Path) -> list[str]:
 
 def _sources() -> dict[str, Dataset]:
     """Return headers of real and made objects, some of them in bad order."""
-    found = {name: pydicom.dcmread(str(get_testdata_file(f"{name}.dcm"))) for name in ("CT_small", "MR_small")}
+    found: dict[str, Dataset] = {
+        name: pydicom.dcmread(str(get_testdata_file(f"{name}.dcm"))) for name in ("CT_small", "MR_small")
+    }
     found["PET"] = ct_series(np.ones((1, 4, 4), np.int16), pet=True)[0]
     found["heart"] = objects_of(phantom.heart_spect(RNG).acquisitions)[0]
     found["kidneys"] = objects_of(phantom.dmsa(RNG).acquisitions)[0]
@@ -165,7 +166,7 @@ def test_a_resampled_series_is_read_by_gdcm_as_we_wrote_it(modality: str, tmp_pa
     assert off < 1e-3
     assert different <= step
     again = volume_of(paths)
-    assert apart_from(itk(paths), again) == (pytest.approx(0, abs=1e-3), pytest.approx(0, abs=1e-3))
+    assert max(apart_from(itk(paths), again)) < 1e-3
     assert again.unit == {"CT": "HU", "PT": "BQML"}[modality]
 
 
@@ -211,7 +212,7 @@ def test_dcmtk_reads_every_object_and_draws_the_images(gated: tuple[Volume, Data
 def test_dcmtk_sees_the_values_we_wrote(gated: tuple[Volume, Dataset], tmp_path: Path) -> None:
     volume, like = Volume(gated[0].array[0] * 1000, gated[0].affine, "counts", "NM"), gated[1]
     (path,) = written(tmp_path, [recon_tomo(volume, like, made(), new_uid)])
-    command = ["dcmj2pnm", "+Wi", "1", "+F", "33", "+op", path, tmp_path / "drawn.pgm"]
+    command = ["dcmj2pnm", "+Wi", "1", "+F", "33", "+op", str(path), str(tmp_path / "drawn.pgm")]
     subprocess.run(command, check=True, timeout=60)
     with Image.open(tmp_path / "drawn.pgm") as drawn:
         levels = np.asarray(drawn, float)

@@ -6,8 +6,9 @@ at the top. A slice of NM nobody placed is kept, without a place; of others it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,9 @@ class Plane:
     """One frame of an object.
 
     `corner` and `orientation` are Image Position and Orientation (Patient), None where nobody says; `index` counts the
-    slices of such. `step_mm` leads to the next slice where the object says it, negative in front. `when` are the names
-    and values by which planes of one place differ in time; `stack` tells stacks of one series apart.
+    slices of such. `step_mm` leads to the next slice where the object says it, negative in front. `when` gives names
+    and values by which planes of one place differ in time, read where that is asked; `stack` tells stacks of a series
+    apart.
     """
 
     held: Held
@@ -55,7 +57,7 @@ class Plane:
     orientation: Points | None
     spacing: tuple[float, float]
     step_mm: float | None
-    when: Mapping[str, str]
+    when: Callable[[], Mapping[str, str]]
     stack: str = ""
     counted: bool = field(default=False)
 
@@ -114,18 +116,22 @@ def _single(held: Held) -> Plane:
     header = held.header
     if (frames := whole(header, "NumberOfFrames") or 1) > 1:
         raise Refused(f"it holds {frames} frames and does not say where each lies")
+    step = number(header, "SpacingBetweenSlices") or number(header, "SliceThickness")
+    return _placed(
+        Plane(
+            held, 0, whole(header, "InstanceNumber") or 0, corner_of(header), directions_of(header), _spacing(header),
+            step and abs(step), partial(_times_of, header),
+        )
+    )  # fmt: skip
+
+
+def _times_of(header: Dataset) -> dict[str, str]:
     when = {name: said for name in TIMES if (said := text(header, name))}
     slices, index = whole(header, "NumberOfSlices"), whole(header, "ImageIndex")
     when.pop("ImageIndex", None)
     if slices and index:  # PET tells its moment by its place in the series (PS3.3 C.8.9.4)
         when["ImageIndex"] = str((index - 1) // slices + 1)
-    step = number(header, "SpacingBetweenSlices") or number(header, "SliceThickness")
-    return _placed(
-        Plane(
-            held, 0, whole(header, "InstanceNumber") or 0, corner_of(header), directions_of(header), _spacing(header),
-            step and abs(step), when,
-        )
-    )  # fmt: skip
+    return when
 
 
 def _placed(plane: Plane) -> Plane:
@@ -159,7 +165,7 @@ def _of_nuclear(held: Held) -> Iterator[Plane]:
         when = {"": nuclear.named(header, place, moments)} if moments else {}
         yield Plane(
             held, frame, index if frames > 1 else whole(header, "InstanceNumber") or 1, lies, directions, spacing, step,
-            when, held.sop_uid if frames > 1 else "", counted=True,
+            partial(dict, when), held.sop_uid if frames > 1 else "", counted=True,
         )  # fmt: skip
 
 
@@ -176,7 +182,7 @@ def _of_enhanced(held: Held) -> Iterator[Plane]:
                 held, frame, frame, corner_of(group.first("PlanePositionSequence")),
                 directions_of(group.first("PlaneOrientationSequence")), _spacing(measures),
                 number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness"),
-                {name: said for name in TIMES if (said := text(content, name))},
+                partial(_times_of, content),
                 f"{joined} {text(content, 'StackID')}",
             )
         )  # fmt: skip

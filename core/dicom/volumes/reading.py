@@ -202,7 +202,13 @@ def _moments(stack: list[Plane], levels: dict[Plane, int]) -> tuple[dict[str, li
     deepest = max(Counter(levels.values()).values())
     if deepest == 1:
         return {"": stack}, []
-    found = [split for name in _times(stack) if (split := _split(stack, levels, name))]
+    whens = [plane.when() for plane in stack]
+    names = {name for when in whens for name in when}
+    found = [
+        split
+        for name in ("", *TIMES)
+        if name in names and (split := _split(stack, levels, name, [when.get(name, "") for when in whens]))
+    ]
     if found:
         return next((one for one in found if len(one) == deepest and _as_one(one)), found[0]), []
     first: dict[int, Plane] = {}
@@ -213,16 +219,11 @@ def _moments(stack: list[Plane], levels: dict[Plane, int]) -> tuple[dict[str, li
     ]
 
 
-def _times(stack: Sequence[Plane]) -> list[str]:
-    said = {name for plane in stack for name in plane.when}
-    return [name for name in ("", *TIMES) if name in said]
-
-
-def _split(stack: Sequence[Plane], levels: dict[Plane, int], name: str) -> dict[str, list[Plane]]:
+def _split(stack: Sequence[Plane], levels: dict[Plane, int], name: str, times: Sequence[str]) -> dict[str, list[Plane]]:
     """Return the planes by the value of one of their times, in its order; nothing where it tells them not apart."""
     said: dict[str, list[Plane]] = defaultdict(list)
-    for plane in stack:
-        said[plane.when.get(name, "")].append(plane)
+    for plane, time in zip(stack, times, strict=True):
+        said[time].append(plane)
     if any(len({levels[plane] for plane in planes}) < len(planes) for planes in said.values()):
         return {}
     if not name:

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import Dataset
 
 from core.dicom.volumes import acquired_in
 from core.dicom.volumes.isotopes import named
 from core.errors import Refused
-from core.imaging.acquisition import Acquisition, Orbit
+from core.imaging.acquisition import Acquisition, Orbit, View
 from core.imaging.reconstruction.backprojection import filtered_backprojection
 from tests.volumetric import objects_of, written
 
 VIEWS, SLOTS = 12, 2
+_VIEWS: tuple[View, ...] = ("ANT", "POST")
 
 
 def _counts(frames: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
@@ -29,21 +29,21 @@ def _counts(frames: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
 
 
 @cache
-def _source(kind: str, detectors: int, windows: int) -> Dataset:
+def _source(kind: str, detectors: int, windows: int) -> Any:  # noqa: ANN401 - an object
     slots = SLOTS if kind == "GATED TOMO" else 1
     step = 360 / VIEWS / detectors
     return objects_of(
         [
             Acquisition(
                 kind, _counts(VIEWS * slots * detectors * windows), 6.0, "SPECT",  # type: ignore[arg-type]
-                ("ANT", "POST")[:detectors], ("Tc99m", "I131")[:windows], 20_000,
+                _VIEWS[:detectors], ("Tc99m", "I131")[:windows], 20_000,
                 orbit=Orbit(VIEWS, 180, step, 200, True, (180.0, 0.0)[:detectors]), time_slots=slots, beat_ms=800,
             )
         ]
     )[0]  # fmt: skip
 
 
-def tomo(kind: str = "TOMO", detectors: int = 1, windows: int = 1, **said: Any) -> Dataset:  # noqa: ANN401 - any values
+def tomo(kind: str = "TOMO", detectors: int = 1, windows: int = 1, **said: Any) -> Any:  # noqa: ANN401 - an object, any values
     one = copy.deepcopy(_source(kind, detectors, windows))
     for name, value in said.items():
         target = one.RotationInformationSequence[0] if name in _OF_ROTATION else one
