@@ -61,7 +61,9 @@ def fused_levels(
         for values, window in zip((below, above), windows, strict=True)
     )
     deepest = min(pywt.dwt_max_level(size, _WAVELET) for size in one.shape[1:])
-    rule = FusionRule(_WAVELET, levels=max(1, min(3, deepest)), weight=1 - share)
+    if deepest < 1:  # too few rows or columns for details
+        return np.asarray(one * (1 - share) + other * share, np.float32)
+    rule = FusionRule(_WAVELET, levels=min(3, deepest), weight=1 - share)
     return np.clip(fused(one, other, rule, axes=(1, 2)), 0, 1)
 
 

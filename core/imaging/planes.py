@@ -101,10 +101,13 @@ def cut(volume: Volume, name: PlaneName) -> Cut:
     return _along(volume, name, axes) if axes else _across(volume, name, hung)
 
 
-def plane(volume: Volume, through: Cut, number: float) -> NDArray[np.float32]:
-    """Return the (row, column) values of a plane of one moment; between two slices they are interpolated."""
+def plane(volume: Volume, through: Cut, number: float, outside: float = np.nan) -> NDArray[np.float32]:
+    """Return the (row, column) values of a plane of one moment; between two slices they are interpolated.
+
+    `outside` is what stands where an oblique volume has nothing.
+    """
     if not through.axes:
-        return sampled(volume, through, number, outside=_least(volume))
+        return sampled(volume, through, number, outside=outside)
     array = _turned(volume.array, through.axes)
     lower = int(np.floor(np.clip(number, 0, len(array) - 1)))
     share = float(np.clip(number, 0, len(array) - 1)) - lower
@@ -171,8 +174,9 @@ class Projector:
         middle = (np.asarray(thinned.shape) * by - 1) / 2
         centre = np.asarray(standing.affine @ (middle[2], middle[1], middle[0], 1.0))[:3]
         array = np.ascontiguousarray(thinned.transpose(1, 2, 0), np.float32)
-        least = float(np.nanmin(array)) if array.size else 0.0
-        array = np.nan_to_num(array, nan=least)
+        least = float(np.fmin.reduce(array, axis=None))
+        least = least if np.isfinite(least) else 0.0
+        array = np.nan_to_num(array, nan=least, copy=False)
         step, row, column = (float(value) for value in spacing)
         return cls(array, (row, column, step), centre, width_mm or _width(array, (row, column)), least)
 
@@ -308,7 +312,8 @@ def _whole(volume: Volume, onto: Cut) -> NDArray[np.floating]:
 
 
 def _least(volume: Volume) -> float:
-    return min(0.0, float(np.nanmin(volume.array)))
+    least = float(np.fmin.reduce(volume.array, axis=None))
+    return min(0.0, least) if np.isfinite(least) else 0.0
 
 
 def _side(direction: NDArray[np.float64]) -> tuple[str, str]:

@@ -99,7 +99,7 @@ class Drawn:
 
 def drawn_by(standing: Standing, look: wire.VolumeLook, above: Above | None) -> Drawn:
     """Draw planes of a volume, and what lies over them, at one size."""
-    sheet = sheet_of(standing, look)
+    sheet = sheet_of(standing, look, standing.nothing(look.moment))
     lower = render(sheet.frames, request_of(standing, look))
     if above is None:
         return Drawn(sheet, lower)
@@ -107,8 +107,10 @@ def drawn_by(standing: Standing, look: wire.VolumeLook, above: Above | None) -> 
     return Drawn(sheet, lower, laid, render(laid, request_above(above.standing, look, standing)))
 
 
-def sheet_of(standing: Standing, look: wire.VolumeLook | wire.MeasurePlane | wire.AskCurves) -> Sheet:
-    """Return the values of the planes a look asks for, in the unit it asks for."""
+def sheet_of(
+    standing: Standing, look: wire.VolumeLook | wire.MeasurePlane | wire.AskCurves, outside: float = np.nan
+) -> Sheet:
+    """Return the values of the planes a look asks for, in its unit; `outside` stands where an oblique volume ends."""
     moment, count = getattr(look, "moment", -1), getattr(look, "grid", 1)
     volume = standing.moment(moment)
     unit, factor = standing.unit(look.unit)
@@ -120,7 +122,7 @@ def sheet_of(standing: Standing, look: wire.VolumeLook | wire.MeasurePlane | wir
     else:
         through = standing.cut(look.plane)
         numbers = _slices(through, look, count, getattr(look, "step", 1))
-        values = [plane(volume, through, number) for number in numbers]
+        values = [plane(volume, through, number, outside) for number in numbers]
         labels = tuple(_label(through, number) for number in numbers)
     array = np.stack(values)
     frames = Frames(
@@ -197,8 +199,8 @@ def sheet_above(standing: Standing, sheet: Sheet, look: wire.VolumeLook, above: 
         values = [projector.seen(number) for number in sheet.numbers]
     else:
         onto = sheet.through.finer(_times(sheet.through, upper, look))
-        nothing = min(0.0, above.standing.whole_window(look.over_moment, "range").lower)
-        values = [sampled(upper, onto, number, above.transform, nothing) for number in sheet.numbers]
+        outside = above.standing.nothing(look.over_moment)
+        values = [sampled(upper, onto, number, above.transform, outside) for number in sheet.numbers]
     array = np.stack(values) * np.float32(factor)
     return replace(
         sheet.frames, array=array, spacing_mm=None, window=above.standing.window, modality=upper.modality, unit=unit,

@@ -181,6 +181,10 @@ class Standing:
             self._windows[moment, how] = automatic(self._telling(moment), how)
         return self._windows[moment, how]
 
+    def nothing(self, moment: int) -> float:
+        """Return what is drawn where there is no voxel: 0, or the least value where it lies below (air of a CT)."""
+        return min(0.0, self.whole_window(moment, "range").lower)
+
     def extent(self) -> tuple[float, float]:
         """Return the smallest and the largest value of the first moment."""
         smallest, largest = (float(value) for value in self._telling(0)[-2:])

@@ -64,3 +64,8 @@ def test_a_fused_image_keeps_the_lesion_of_one_and_the_edge_of_the_other() -> No
     made = fused_levels(lesion, edge, (Window(0, 1), Window(0, 1)))[0]
     assert made[20:24, 20:24].mean() > made[20:24, 28:32].mean() + 0.3
     assert made[50, 44:60].mean() > made[50, 28:36].mean() + 0.3
+
+
+def test_planes_of_a_single_row_are_mixed_where_wavelets_have_no_room() -> None:
+    one, other = np.ones((1, 1, 40), np.float32), np.zeros((1, 1, 40), np.float32)
+    assert fused_levels(one, other, (Window(0, 1), Window(0, 1)), 0.25) == pytest.approx(0.75)

@@ -162,3 +162,12 @@ def test_moments_are_added_where_counted_and_averaged_where_measured() -> None:
     assert moment_of(counted, 3).array.shape == (2, 3, 3)
     with pytest.raises(ValueError, match="there is no moment 4"):
         moment_of(counted, 4)
+
+
+def test_a_volume_without_any_number_is_drawn_as_nothing() -> None:
+    turned = np.eye(4)
+    turned[:3, :3] = Rotation.from_euler("x", 30, degrees=True).as_matrix()
+    for affine in (np.eye(4), turned):
+        volume = Volume(np.full((4, 5, 6), np.nan, np.float32), affine)
+        assert not Projector.of(volume).seen(15).any()
+        assert np.isnan(plane(volume, cut(volume, "axial"), 0)).all()
