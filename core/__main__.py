@@ -23,7 +23,7 @@ ROOMS = {
     "serve": "serving", "staff": "staff", "site": "sites", "migrate": "sites", "device": "devices",
     "import": "importing", "verify": "objects", "reindex": "objects", "send": "sending", "fetch": "sending",
     "query": "sending", "print": "printing", "printer": "printing", "jobs": "jobs", "conformance": "papers",
-    "openapi": "papers", "demo": "demo", "tier": "tier",
+    "openapi": "papers", "demo": "demo", "tier": "tier", "phantom": "phantoms",
 }  # fmt: skip
 """Where each command stands; the others are not loaded, for the service behind some of them is slow to load."""
 

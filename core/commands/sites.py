@@ -10,7 +10,6 @@ from core.commands import Arguments, command, operator, say
 from core.model import Site
 from core.opening import FolderLock, make_folder, open_records
 from core.settings import Settings
-from core.workflow import registration
 
 
 def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
@@ -24,6 +23,8 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse's own
 
 
 def _add(given: Settings, arguments: Arguments) -> None:
+    from core.workflow import registration  # noqa: PLC0415 - slow to load, for this command alone
+
     with open_records(given).writing() as work:
         site = registration.add_site(work, operator(given), arguments.code, arguments.name)
         said = {"code": site.code, "name": site.name}
