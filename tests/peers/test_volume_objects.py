@@ -26,6 +26,7 @@ from core.dicom.volumes import (
     spatial_registration,
     transform_of,
     volume_of,
+    written_like,
 )
 from core.errors import Refused
 from core.imaging import phantom
@@ -168,6 +169,22 @@ def test_a_resampled_series_is_read_by_gdcm_as_we_wrote_it(modality: str, tmp_pa
     again = volume_of(paths)
     assert max(apart_from(itk(paths), again)) < 1e-3
     assert again.unit == {"CT": "HU", "PT": "BQML"}[modality]
+
+
+def test_a_volume_is_written_in_the_modality_of_its_source() -> None:
+    volume = Volume(np.ones((3, 4, 5), np.float32), centred_affine((3, 4, 5), (3, 2, 2)))
+    kinds = {
+        name: [one.Modality for one in written_like(volume, like, made(), new_uid)] for name, like in _sources().items()
+    }
+    assert (kinds["CT_small"], kinds["PET"], kinds["MR_small"]) == (["CT"] * 3, ["PT"] * 3, ["MR"] * 3)
+    assert kinds["heart"] == ["NM"]
+
+
+def test_a_method_is_coded_by_its_first_word() -> None:
+    like = ct_series(np.ones((1, 4, 4), np.int16))[0]
+    volume = Volume(np.ones((1, 4, 4), np.float32), centred_affine((1, 4, 4), (3, 2, 2)))
+    one = written_like(volume, like, made("RESAMPLED, onto the CT"), new_uid)[0]
+    assert one.DerivationCodeSequence[0].CodeMeaning == "Spatial resampling"
 
 
 def test_gated_slices_keep_moments_counts_and_place(gated: tuple[Volume, Dataset], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from core.dicom.volumes.made import Made
 from core.dicom.volumes.reading import volume_of, volumes_in
 from core.dicom.volumes.registration import Registered, registered_in, spatial_registration, transform_of
 from core.dicom.volumes.segmentation import segmentation
-from core.dicom.volumes.series import resampled_series
+from core.dicom.volumes.series import resampled_series, written_like
 from core.dicom.volumes.tomographic import recon_tomo
 from core.dicom.volumes.uptake import suv_factor
 
@@ -28,4 +28,5 @@ __all__ = [
     "transform_of",
     "volume_of",
     "volumes_in",
+    "written_like",
 ]

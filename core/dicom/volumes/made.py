@@ -6,6 +6,7 @@ Patient and study are the source's, word for word; a value of theirs that no sta
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -137,7 +138,7 @@ def derived(out: Dataset, made: Made) -> None:
     """Add where the image comes from and how (PS3.3 C.7.6.1.1.3, C.12.4)."""
     charset = charset_of(texts(out, "SpecificCharacterSet"))
     out.DerivationDescription = fit_text(made.said, charset)[:_LONGEST]
-    if (known := _CODES.get(made.method.split()[0].upper() if made.method else "")) is not None:
+    if (known := _CODES.get(re.split(r"\W", made.method.upper(), maxsplit=1)[0])) is not None:
         out.DerivationCodeSequence = [code(known)]
     if made.inputs:
         out.SourceImageSequence = [

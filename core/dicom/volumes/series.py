@@ -28,6 +28,7 @@ from core.dicom.volumes.made import (
     put_pixels,
 )
 from core.dicom.volumes.storing import in_words
+from core.dicom.volumes.tomographic import recon_tomo
 from core.errors import Refused
 from core.imaging.volume import Volume
 
@@ -77,6 +78,19 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         ),
     }
 )  # fmt: skip
+
+
+def written_like(volume: Volume, like: Dataset, made: Made, new_uid: UidMaker) -> list[Dataset]:
+    """Return the objects of a volume in the modality of its source: a series of CT, PET or MR, else NM slices.
+
+    Raises
+    ------
+    Refused
+        As `resampled_series` and `recon_tomo` do.
+    """
+    if text(like, "Modality") in _KINDS and volume.array.ndim == 3:  # noqa: PLR2004 - (slice, row, column)
+        return resampled_series(volume, like, made, new_uid)
+    return [recon_tomo(volume, like, made, new_uid)]
 
 
 def resampled_series(volume: Volume, like: Dataset, made: Made, new_uid: UidMaker) -> list[Dataset]:
