@@ -83,6 +83,7 @@ class Desk:
             ("unfiled", _("{count} unfiled"), "warn", bool(filing)),
             ("quarantined", _("{count} quarantined"), "warn", bool(filing)),
             ("images_changed", _("{count} changed since signing"), "bad", True),
+            ("to_accept", _("{count} to accept"), "accent", Role.PHYSICIST in roles),
             ("to_read", _("{count} to read"), "", True),
             ("waiting", _("{count} waiting"), "", bool(roles & {Role.CLERK, Role.NURSE, Role.TECHNOLOGIST})),
         ]

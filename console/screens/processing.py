@@ -210,7 +210,7 @@ class ProcessingPage(Processed):
             frame = min(self._steps.frame, stage["frames"] - 1)
             pane.want(asked(number, stage, frame, self._look, pane.room))
 
-    def _compared(self) -> tuple[int, Item] | None:
+    def _compared(self) -> tuple[int, Mapping[str, Any]] | None:
         """Return what stands before: the step of this name in the processing it replaces, else the step before."""
         stage = self._steps.stage
         if stage is None:
@@ -510,7 +510,7 @@ class ProcessingPage(Processed):
         hint = _("Enter processes again") if self._moved else _("arrows, page up and down move it")
         return f"{handle_words(handle, now, self._stride)}  {hint}"
 
-    def _caption(self, stage: Item | None, number: int) -> str:
+    def _caption(self, stage: Mapping[str, Any] | None, number: int) -> str:
         if stage is None:
             return ""
         frame, grid, frames = min(self._steps.frame, stage["frames"] - 1), self._look.grid, stage["frames"]

@@ -142,7 +142,7 @@ class ParametersPage(Page):
         if not complaints and not self._busy:
             self._busy = True
             body = {"parameters": sent, **self._chosen_images()}
-            self.ask(partial(self._send_and_forget, body), self.dismiss, otherwise=self._refused)
+            self.ask(partial(self._send_and_forget, body), self._sent, otherwise=self._refused)
 
     def _chosen_images(self) -> dict[str, list[str]]:
         values = self._form.values
@@ -153,6 +153,9 @@ class ParametersPage(Page):
         answer = self._send(body)
         self._save_draft({})
         return answer
+
+    def _sent(self, answer: Any) -> None:  # noqa: ANN401 - JSON
+        self.dismiss(answer)
 
     def _refused(self, refused: ServiceRefused) -> None:
         self._busy = False

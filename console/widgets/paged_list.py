@@ -156,7 +156,7 @@ class PagedList(ScrollView, can_focus=True):
         self._empty = text
         self.refresh()
 
-    def choose(self, key: str) -> bool:
+    def choose(self, key: str | int) -> bool:
         """Put the cursor on the item with this key, if it is among those read."""
         for place, item in self._items.items():
             if item[self._key_field] == key:

@@ -48,6 +48,7 @@ class Today(Shape):
     next_consultation_at: AwareDatetime | None = None
     to_read: int = 0  # of the person asking
     images_changed: int = 0  # reports of the person asking whose images changed
+    to_accept: int = 0  # results of processing that wait for a person, and processing that failed
 
 
 class Event(Shape):

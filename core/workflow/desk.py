@@ -42,6 +42,7 @@ from core.vocabulary import (
     StepState,
 )
 from core.workflow import patients, unfiled
+from core.workflow.processing import asking
 
 _UNREPORTED = sorted(EXAM_OPEN - {ExamState.REPORTED})
 _WAITING = (ExamState.REGISTERED, ExamState.ASSIGNED, ExamState.PROTOCOLLED)
@@ -207,6 +208,7 @@ def today(work: Work, actor: Actor) -> wire.Today:
         conflicting=by_state.get("conflicting", 0), quarantined=work.session.exec(quarantined).one(),
         consultations=consultations, next_consultation_at=wire.local(upcoming) if upcoming else None,
         to_read=_to_read(work, actor), images_changed=_images_changed(work, actor.name),
+        to_accept=asking.to_decide(work, actor.site),
     )  # fmt: skip
 
 

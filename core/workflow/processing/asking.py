@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement
+from sqlmodel import col, func, select
 
 from core import access, audit, course, wire
 from core.access import Actor, ActorKind
@@ -51,13 +52,23 @@ def listing(work: Work, actor: Actor, *, exam: str | None = None, waiting: bool 
     if exam is not None:
         found = found.where(Processing.exam_id == course.find_exam(work, exam, actor.site).id)
     if waiting:
-        again = select(Processing.replaces).where(
-            col(Processing.replaces).is_not(None), Processing.state != ProcessingState.DISCARDED
-        )
-        found = found.where(
-            col(Processing.state).not_in(PROCESSING_DECIDED), col(Processing.id).not_in(again)
-        )  # fmt: skip
+        found = found.where(col(Processing.state).not_in(PROCESSING_DECIDED), _last_of_its_kind())
     return shapes(work, work.session.exec(found).all())
+
+
+def to_decide(work: Work, site: str) -> int:
+    """Count what is made, or failed, and waits for a person."""
+    asks = (ProcessingState.MADE, ProcessingState.FAILED)
+    found = select(func.count()).select_from(Processing).where(Processing.site == site, _last_of_its_kind())
+    return work.session.exec(found.where(col(Processing.state).in_(asks))).one()
+
+
+def _last_of_its_kind() -> ColumnElement[bool]:
+    """Return the condition that nothing is made in its place."""
+    again = select(Processing.replaces).where(
+        col(Processing.replaces).is_not(None), Processing.state != ProcessingState.DISCARDED
+    )
+    return col(Processing.id).not_in(again)
 
 
 def one(work: Work, actor: Actor, number: int) -> wire.Processing:
