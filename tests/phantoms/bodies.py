@@ -39,16 +39,22 @@ def body(
 ) -> Volume:  # fmt: skip
     """Return the body as CT or NM see it; `moved` takes its own millimetres to where it lies on this grid."""
     volume = Volume(np.zeros(grid, np.float32), centred_affine(grid, voxel_mm), modality=modality)
-    axes = np.meshgrid(*[np.arange(size) for size in grid], indexing="ij")
-    points = volume.points(np.stack(axes, axis=-1).reshape(-1, 3).astype(float))
-    points = (moved.inverse().apply(points) if moved else points).astype(np.float32)
-    values = np.zeros(len(points), np.float32)
+    own = (moved.inverse().matrix if moved else np.eye(4)) @ volume.affine
+    columns, rows, slices = (np.arange(size, dtype=np.float32) for size in grid[::-1])
+    x, y, z = (
+        (a * columns + b * rows[:, None] + c * slices[:, None, None] + d).astype(np.float32)
+        for a, b, c, d in own[:3].astype(np.float32)
+    )
+    values = np.zeros(grid, np.float32)
     for middle, half, ct, nm in _organs():
-        distance = np.sqrt((((points - middle.astype(np.float32)) / half.astype(np.float32)) ** 2).sum(axis=1))
-        values += np.float32(ct if modality == "CT" else nm) * np.clip(
-            (1 - distance) * half.min() / voxel_mm[0] + 0.5, 0, 1
+        one, two, three = (
+            (axis - np.float32(m)) / np.float32(h) for axis, m, h in zip((x, y, z), middle, half, strict=True)
         )
-    array = np.maximum(values.reshape(grid), 0)
+        distance = np.sqrt(one * one + two * two + three * three)
+        values += np.float32(ct if modality == "CT" else nm) * np.clip(
+            (1 - distance) * np.float32(half.min() / voxel_mm[0]) + np.float32(0.5), 0, 1
+        )
+    array = np.maximum(values, 0)
     return Volume(ndimage.gaussian_filter(array, blur) if blur else array, volume.affine, modality=modality)
 
 
