@@ -46,6 +46,8 @@ class Volume:
         What was odd and how it was taken, for people to read.
     gaps
         Slices, counted from 0, that nobody sent: they are 0 throughout.
+    planar
+        Projections through the patient: one slice, whose depth means nothing.
     """
 
     array: NDArray[np.floating]
@@ -57,6 +59,7 @@ class Volume:
     sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     gaps: tuple[int, ...] = ()
+    planar: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what has no place in a patient."""

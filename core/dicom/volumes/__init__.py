@@ -6,6 +6,7 @@ Reading tolerates what cameras write and tells it in notes; what cannot be known
 from core.dicom.volumes.acquired import Acquired, acquired_in
 from core.dicom.volumes.capture import secondary_capture
 from core.dicom.volumes.made import Made
+from core.dicom.volumes.planar import projected_in
 from core.dicom.volumes.reading import volume_of, volumes_in
 from core.dicom.volumes.registration import Registered, registered_in, spatial_registration, transform_of
 from core.dicom.volumes.segmentation import segmentation
@@ -18,6 +19,7 @@ __all__ = [
     "Made",
     "Registered",
     "acquired_in",
+    "projected_in",
     "recon_tomo",
     "registered_in",
     "resampled_series",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.dicom.volumes import acquired_in
+from core.dicom.volumes import acquired_in, projected_in
 from core.dicom.volumes.isotopes import named
 from core.errors import Refused
-from core.imaging.acquisition import Acquisition, Orbit, View
+from core.imaging import phantom
+from core.imaging.acquisition import Acquisition, Orbit, Phantom, View
 from core.imaging.reconstruction.backprojection import filtered_backprojection
 from tests.volumetric import objects_of, written
 
@@ -274,3 +276,43 @@ def test_a_slot_that_lacks_views_is_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_an_isotope_is_known_by_many_names(words: str, isotope: str) -> None:
     assert named(words) == isotope
+
+
+# -- planar images -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "volumes"),
+    [
+        (phantom.thyroid, (1, 256, 256), 1),
+        (phantom.renogram, (60, 1, 128, 128), 1),
+        (phantom.gated_blood_pool, (24, 1, 64, 64), 1),
+        (phantom.bone_whole_body, (1, 1024, 256), 2),
+        (phantom.gated_heart_spect, (240, 1, 64, 64), 2),
+    ],
+)
+def test_every_kind_of_nuclear_image_has_the_one_format(
+    make: Callable[[np.random.Generator], Phantom], shape: tuple[int, ...], volumes: int, tmp_path: Path
+) -> None:
+    acquisition = make(np.random.default_rng(1)).acquisitions[0]
+    (path,) = written(tmp_path, objects_of([acquisition]))
+    found = projected_in(path)
+    assert [one.array.shape for one in found] == [shape] * volumes
+    assert all(one.planar and one.unit == "counts" for one in found)
+    assert sum(float(one.array.sum(dtype=np.float64)) for one in found) == acquisition.frames.sum(dtype=np.int64)
+    if len(shape) == 4:
+        assert len(found[0].moments) == shape[0] == len(set(found[0].moments))
+
+
+def test_planar_images_lie_in_the_plane_of_their_detector(tmp_path: Path) -> None:
+    front, back = projected_in(
+        written(tmp_path, objects_of(phantom.bone_whole_body(np.random.default_rng(1)).acquisitions))[0]
+    )
+    assert front.affine[0, 0] > 0 > back.affine[0, 0]  # the patient's left is at the right of the view from the front
+    assert front.affine[2, 1] == back.affine[2, 1] < 0  # the head is up
+
+
+def test_slices_are_no_planar_images(tmp_path: Path) -> None:
+    one = tomo(ImageType=["DERIVED", "PRIMARY", "RECON TOMO", "EMISSION"])
+    with pytest.raises(Refused, match="no planar images"):
+        projected_in(written(tmp_path, [one])[0])
