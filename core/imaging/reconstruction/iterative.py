@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.imaging.reconstruction import priors
-from core.imaging.reconstruction.priors import Prior
+from core.imaging.reconstruction.priors import Prior, Slab
 from core.imaging.reconstruction.projections import Projections
 from core.imaging.reconstruction.projector import Projector, Rays
 
@@ -93,7 +93,9 @@ def reconstruct(
     mean_seen = float(np.mean(np.add.reduce(seen)[support]))
     level = float(counts.sum()) / (mean_seen * int(support.sum()))
     estimate = Estimate(np.where(support, np.float32(level), np.float32(0)))
-    strength = _Strength(plan.prior, mean_seen, level, priors.weights(scan.slice_mm, scan.pixel_mm), len(subsets))
+    slabs = priors.slabs_of(support.any(axis=2), 4 * scan.rows)
+    along = priors.weights(scan.slice_mm, scan.pixel_mm)
+    strength = _Strength(plan.prior, mean_seen, level, along, len(subsets), slabs)
     for iteration in range(plan.iterations):
         for number, views in enumerate(subsets):
             ratio = _ratio(counts, scatter, camera, estimate.body, views)
@@ -117,6 +119,7 @@ class _Strength:
     level: float
     along: tuple[float, float, float]
     subsets: int
+    slabs: list[Slab]
 
     @property
     def beta(self) -> np.float32:
@@ -139,33 +142,33 @@ def _ratio(counts: Rays, scatter: Rays | None, camera: Projector, body: Body, vi
 
 def _update(estimate: Estimate, ratio: Body, seen: Body, strength: _Strength, plan: Plan) -> None:
     if plan.prior is None or plan.prior.beta == 0:
-        estimate.body = _expected(estimate.body, ratio, seen)
+        estimate.body = _expected(estimate.body, ratio, seen, strength.slabs)
     elif plan.method is Method.DE_PIERRO:
         estimate.body = _de_pierro(estimate.body, ratio, seen, strength, plan.prior)
     else:
         _one_step_late(estimate, ratio, seen, strength, plan.prior)
 
 
-def _expected(body: Body, ratio: Body, seen: Body) -> Body:
+def _expected(body: Body, ratio: Body, seen: Body, slabs: list[Slab]) -> Body:
     """Return x A'(y/yhat) / s, in place of the ratio; where nothing is seen the ratio is 0 already."""
 
-    def update(rows: slice) -> None:
-        here = ratio[rows]
-        here *= body[rows]
-        here /= np.maximum(seen[rows], _LITTLE)
+    def update(slab: Slab) -> None:
+        here = ratio[slab]
+        here *= body[slab]
+        here /= np.maximum(seen[slab], _LITTLE)
 
-    priors.each_slab(body, update)
+    priors.each_slab(slabs, update)
     return ratio
 
 
 def _de_pierro(body: Body, ratio: Body, seen: Body, strength: _Strength, prior: Prior) -> Body:
     """Solve 2 beta W x^2 + B x - e = 0 with B = s - beta V, V = 2 x W - dU/dx, in place of the ratio."""
 
-    def solve(rows: slice) -> None:
-        weight, pulled = priors.neighbours(body, rows, prior, strength.level, strength.along)
-        ratio[rows] = _root(body[rows], ratio[rows], seen[rows], weight, pulled, strength.beta)
+    def solve(slab: Slab) -> None:
+        weight, pulled = priors.neighbours(body, slab, prior, strength.level, strength.along)
+        ratio[slab] = _root(body[slab], ratio[slab], seen[slab], weight, pulled, strength.beta)
 
-    priors.each_slab(body, solve)
+    priors.each_slab(strength.slabs, solve)
     return ratio
 
 

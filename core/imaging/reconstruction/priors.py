@@ -6,7 +6,7 @@ potential is given by its weight phi'(t)/t, which is what both De Pierro's surro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum, auto
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Body: TypeAlias = NDArray[np.float32]
+Slab: TypeAlias = tuple[slice, slice]
 Place: TypeAlias = slice | tuple[slice, ...]
 Pair: TypeAlias = tuple[Place, Place, Body, Body, tuple[slice, slice]]
 
@@ -60,26 +61,40 @@ def weights(slice_mm: float, pixel_mm: float) -> tuple[float, float, float]:
     return 1.0, 1.0, pixel_mm / slice_mm
 
 
-def each_slab(body: Body, work: Callable[[slice], None], threads: int = THREADS) -> None:
-    """Do a piece of work on slabs of rows that stay in the processor's cache, each by itself."""
-    rows = max(2, _SLAB_BYTES // max(1, body[0].nbytes))
-    slabs = [slice(start, min(start + rows, len(body))) for start in range(0, len(body), rows)]
+def slabs_of(support: NDArray[np.bool_], slice_bytes: int) -> list[Slab]:
+    """Cut the rows and columns of a support, (row, column), into slabs that stay in the processor's cache.
+
+    Columns beside the support are left out, but for one neighbour on each side.
+    """
+    length, columns = len(support), support.shape[1]
+    rows = max(2, _SLAB_BYTES // max(1, columns * slice_bytes))
+    slabs = []
+    for start in range(0, length, rows):
+        within = np.flatnonzero(support[start : start + rows].any(axis=0))
+        if within.size:
+            first, last = max(int(within[0]) - 1, 0), min(int(within[-1]) + 2, columns)
+            slabs.append((slice(start, min(start + rows, length)), slice(first, last)))
+    return slabs
+
+
+def each_slab(slabs: Sequence[Slab], work: Callable[[Slab], None], threads: int = THREADS) -> None:
+    """Do a piece of work on every slab, each by itself."""
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, slabs))
 
 
 def neighbours(
-    body: Body, rows: slice, prior: Prior, scale: float, along: tuple[float, float, float]
+    body: Body, slab: Slab, prior: Prior, scale: float, along: tuple[float, float, float]
 ) -> tuple[Body, Body]:
-    """Return (W, dU/dx) of some rows: the sums over neighbours of w and of w * (xj - xk), w weighted by phi'(t)/t.
+    """Return (W, dU/dx) of a slab: the sums over neighbours of w and of w * (xj - xk), w weighted by phi'(t)/t.
 
     De Pierro (1995) with the half-quadratic weights of a non-quadratic potential (Erdogan & Fessler 1999) wants W, and
     2 xj W - dU/dx for its sum of w * (xj + xk); one-step-late wants dU/dx, for relative differences Nuyts 2002, eq. 5.
     """
-    own = body[rows]
+    own = body[slab]
     total, pull = np.zeros_like(own), np.zeros_like(own)
     for axis, weight in enumerate(along):
-        for here, there, one, other, share in _pairs(body, rows, axis):
+        for here, there, one, other, share in _pairs(body, slab, axis):
             mine, theirs, difference = _weights(prior, one, other, scale)
             if weight != 1:
                 mine *= np.float32(weight)
@@ -95,21 +110,22 @@ def neighbours(
     return total, pull
 
 
-def _pairs(body: Body, rows: slice, axis: int) -> Iterator[Pair]:
-    """Give the pairs of neighbours along an axis that touch some rows.
+def _pairs(body: Body, slab: Slab, axis: int) -> Iterator[Pair]:
+    """Give the pairs of neighbours along an axis that touch the rows of a slab.
 
-    Each is where its first and its second lie within the rows, their values, and which pairs touch the rows by the
-    first and by the second: a pair across the border of a slab belongs to it by one of them.
+    Each is where its first and its second lie within the slab, their values, and which pairs touch it by the first and
+    by the second: a pair across the border of a slab belongs to it by one of them.
     """
+    rows, columns = slab
     whole = slice(None)
     if axis:
         first, second = [whole] * 3, [whole] * 3
         first[axis], second[axis] = slice(None, -1), slice(1, None)
-        own = body[rows]
+        own = body[slab]
         yield tuple(first), tuple(second), own[tuple(first)], own[tuple(second)], (whole, whole)
         return
     low, high = max(rows.start - 1, 0), min(rows.stop + 1, len(body))
-    near, size = body[low:high], rows.stop - rows.start
+    near, size = body[low:high, columns], rows.stop - rows.start
     before, after = rows.start - low, high - rows.stop
     here, there = slice(0, size - 1 + after), slice(1 - before, size)
     yield here, there, near[:-1], near[1:], (slice(before, None), slice(None, len(near) - 1 - after))
@@ -118,19 +134,20 @@ def _pairs(body: Body, rows: slice, axis: int) -> Iterator[Pair]:
 def slope(body: Body, prior: Prior, scale: float, along: tuple[float, float, float]) -> Body:
     """Return dU/dx of the whole body, for one-step-late."""
     made = np.empty_like(body)
+    slabs = slabs_of(np.ones(body.shape[:2], bool), body[0, 0].nbytes)
 
-    def fill(rows: slice) -> None:
-        made[rows] = neighbours(body, rows, prior, scale, along)[1]
+    def fill(slab: Slab) -> None:
+        made[slab] = neighbours(body, slab, prior, scale, along)[1]
 
-    each_slab(body, fill)
+    each_slab(slabs, fill)
     return made
 
 
 def energy(body: Body, prior: Prior, scale: float, along: tuple[float, float, float]) -> float:
     """Return U(x), to watch the objective."""
-    total = 0.0
+    total, whole = 0.0, (slice(0, len(body)), slice(None))
     for axis, weight in enumerate(along):
-        for _, _, one, other, _ in _pairs(body, slice(0, len(body)), axis):
+        for _, _, one, other, _ in _pairs(body, whole, axis):
             total += weight * float(_potential(prior, one.astype(np.float64), other.astype(np.float64), scale).sum())
     return total
 
