@@ -121,7 +121,7 @@ def _until(department: Department, accession: str, states: set[ProcessingState])
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
         with department.records.reading() as work:
-            rows = work.session.exec(select(Processing).order_by("id")).all()  # type: ignore[arg-type]  # a column's name
+            rows = work.session.exec(select(Processing).order_by("id")).all()
         if rows and rows[-1].state in states:
             return rows[-1]
         if rows and rows[-1].state == ProcessingState.FAILED:

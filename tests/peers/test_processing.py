@@ -279,7 +279,9 @@ def test_who_may_not_process_images_may_neither_ask_nor_decide(department: Depar
 def test_what_runs_stops_within_a_second_of_its_cancelling_and_what_is_discarded_is_waited_for_no_more(
     department: Department, tmp_path: Path
 ) -> None:
-    endless = [{"recipe": "spect", "parameters": {"method": "mlem", "iterations": 200, "resolution": True}}]
+    endless: list[dict[str, object]] = [
+        {"recipe": "spect", "parameters": {"method": "mlem", "iterations": 200, "resolution": True}}
+    ]
     imaged(department, "A4", small(slots=8), tmp_path, endless)
     slow = until(department, "A4", lambda one: one.state == ProcessingState.RUNNING and 1 < one.done < one.total)
     with department.records.writing() as work:

@@ -106,11 +106,11 @@ def _by_information(order: Order, pair: Pair, product: Product) -> Affine:
 
 
 def _by_contours(order: Order, pair: Pair, product: Product) -> Affine:
-    surfaces = [
+    fixed, moving = (
         contour(volume, order.number(name) * float(volume.array.max()))
         for volume, name in ((pair.fixed, "level"), (pair.moving, "level_over"))
-    ]
-    found = match(*surfaces, start=_start(order, pair, product))
+    )
+    found = match(fixed, moving, start=_start(order, pair, product))
     product.said.append(f"surfaces by closest points, {found.distance_mm:.2f} mm apart after {found.rounds} rounds")
     product.numbers["distance_mm"] = round(found.distance_mm, 3)
     return found.transform.matrix

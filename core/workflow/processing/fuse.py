@@ -61,8 +61,10 @@ def _by_wavelet(order: Order, first: Volume, other: Volume, product: Product) ->
         order.word("wavelet"), int(order.number("levels")), DetailRule(order.word("detail")), 1 - order.number("share")
     )
     product.said.append(f"wavelet {rule.wavelet}, {rule.levels} levels, details by {rule.detail}")
-    levels = [automatic(one.array).levels(one.array).astype(np.float32) / 255 for one in (first, other)]
-    mixed = fused(*levels, rule, axes=(1, 2))
+    below, above = (
+        automatic(one.array).levels(one.array).astype(np.float32) / np.float32(255) for one in (first, other)
+    )
+    mixed = fused(below, above, rule, axes=(1, 2))
     gray = Volume(np.clip(mixed, 0, 1) * 255, first.affine)
     return coloured(gray, order.word("map"))
 

@@ -45,10 +45,10 @@ class Order:
     def from_json(cls, said: Mapping[str, Any]) -> Order:
         """Read it back."""
         recipe = Recipe(said["recipe"])
+        inputs, over, registrations = (tuple(map(Path, said[name])) for name in _FILES)
         return cls(
-            recipe, form_of(recipe).values(said["parameters"]), *(tuple(map(Path, said[name])) for name in _FILES),
-            Path(said["folder"]), said["version"], datetime.fromisoformat(said["at"]), said["series_number"],
-            said["before"],
+            recipe, form_of(recipe).values(said["parameters"]), inputs, over, registrations, Path(said["folder"]),
+            said["version"], datetime.fromisoformat(said["at"]), said["series_number"], said["before"],
         )  # fmt: skip
 
     def number(self, name: str) -> float:

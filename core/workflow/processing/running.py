@@ -109,6 +109,7 @@ class Maker:
         row.warnings, row.said, row.made_at = made["warnings"], made["said"], work.now
         row.done = row.total = 1
         course.move_processing(work, row, ProcessingState.MADE)
+        course.settle(work, work.session.get_one(Exam, row.exam_id))  # its images may have been taken away meanwhile
 
 
 def _left_by(before: Processing | None) -> dict[str, Any]:
