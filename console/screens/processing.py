@@ -38,7 +38,7 @@ from console.widgets.processing import (
     who,
 )
 from console.widgets.processing_handles import Handle, handle_words, handles_of, step_after
-from console.widgets.processing_steps import Steps, asked
+from console.widgets.processing_steps import Steps, asked, place
 from console.widgets.reel import Album, Look, Question
 from console.words import _
 from core.vocabulary import ProcessingState
@@ -195,8 +195,9 @@ class ProcessingPage(Processed):
         if stage is None:
             now.empty(self._waiting_words())
         elif all(now.room):
-            coming = range(1, (_AHEAD if self._cine else 1) + 1)
-            ahead = [steps.ahead(place * self._look.grid) for place in coming]
+            grid = self._look.grid
+            next_one = min(steps.frame + grid, steps.frames - 1)
+            ahead = steps.coming(_AHEAD, grid) if self._cine else [next_one]
             questions = [asked(self._seen["id"], stage, frame, self._look, now.room) for frame in (steps.frame, *ahead)]
             now.want(questions[0], questions[1:])
         self._go_beside()
@@ -278,6 +279,11 @@ class ProcessingPage(Processed):
         """Go on many frames; or move to the feet of the patient."""
         self._move_or_step(2, -1, _LEAP)
 
+    def action_next_moment(self) -> None:
+        """Go to the next moment of the beat, at the same slice."""
+        if self._steps.next_moment():
+            self._go()
+
     def action_first_frame(self) -> None:
         """Go to the first frame."""
         self._step(-self._steps.frame)
@@ -333,7 +339,7 @@ class ProcessingPage(Processed):
     def _tick(self) -> None:
         """Go on once what is wanted is on the screen."""
         if self.is_current and self._pane("now").settled:
-            self._steps.step(self._look.grid, round_about=True)
+            self._steps.play(self._look.grid)
             self._go()
 
     def action_faster(self) -> None:
@@ -515,9 +521,10 @@ class ProcessingPage(Processed):
             return ""
         frame, grid, frames = min(self._steps.frame, stage["frames"] - 1), self._look.grid, stage["frames"]
         first = frame - frame % grid
-        shown = f"{first + 1}-{min(first + grid, frames)}" if grid > 1 else f"{frame + 1}"
+        several = f"{first + 1}-{min(first + grid, frames)}/{frames}"
+        shown = several if grid > 1 else place(stage, frame)
         before = _("before: ") if number != self._one["id"] else ""
-        return f"{before}{shown}/{frames}  {_(stage['title'])}"
+        return f"{before}{shown}  {_(stage['title'])}"
 
     def _told(self, tones: Mapping[str, str]) -> Text:
         one, pane = self._one, self._pane("now")

@@ -34,6 +34,11 @@ class Steps:
         """How many frames the step has."""
         return int(self.stage["frames"]) if self.stage else 0
 
+    @property
+    def moments(self) -> int:
+        """How many moments of the heart's beat the step has; its frames are moments times slices."""
+        return max(1, int(self.stage["moments"])) if self.stage else 1
+
     def refill(self, stages: Sequence[Item]) -> None:
         """Take in the steps there are now; the eye stays on the step of the same name, and on its frame."""
         name, known = (self.stage["name"], True) if self.stage else ("", False)
@@ -60,7 +65,7 @@ class Steps:
         """Go to a step: to the same frame where it has as many, else to its middle, where there is most to see."""
         before, self.number = self.frames, number
         if self.frames != before or not self.frame:
-            self.frame = self.frames // 2
+            self.frame = self.frames // self.moments // 2
 
     def step(self, by: int, *, round_about: bool = False) -> bool:
         """Go on by so many frames, back to the first after the last when `round_about`; False at the end."""
@@ -69,9 +74,29 @@ class Steps:
         moved, self.frame = frame != self.frame, frame
         return moved
 
-    def ahead(self, by: int) -> int:
-        """Return the frame that comes so much later, round about."""
-        return (self.frame + by) % max(1, self.frames)
+    def next_moment(self) -> bool:
+        """Go to the same slice a moment later, round about; False where nothing beats."""
+        if self.moments > 1:
+            self.frame = (self.frame + self.frames // self.moments) % self.frames
+        return self.moments > 1
+
+    def play(self, by: int) -> None:
+        """Go on as cine does: through the beat where there is one, else through the frames."""
+        if by > 1 or not self.next_moment():
+            self.step(by, round_about=True)
+
+    def coming(self, count: int, by: int) -> list[int]:
+        """Return the frames that cine shows next."""
+        stride = self.frames // self.moments if self.moments > 1 and by == 1 else by
+        return [(self.frame + place * stride) % max(1, self.frames) for place in range(1, count + 1)]
+
+
+def place(stage: Item, frame: int) -> str:
+    """Return where a frame stands: slice of slices, and moment of moments where there are several."""
+    moments = max(1, stage["moments"])
+    each = max(1, stage["frames"] // moments)
+    moment = f" ({frame // each + 1}/{moments})" if moments > 1 else ""
+    return f"{frame % each + 1}/{each}{moment}"
 
 
 def asked(processing: int, stage: Item, frame: int, look: Look, room: Size) -> Question:

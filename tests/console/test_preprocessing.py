@@ -17,7 +17,7 @@ from console.screens.processing_form import ParametersPage, as_value, explained
 from console.widgets.pane import Pane
 from console.widgets.processing import applies, bar, with_defaults
 from console.widgets.processing_handles import handles_of, step_after
-from console.widgets.processing_steps import Steps
+from console.widgets.processing_steps import Steps, place
 from core import access, wire
 from core.course import find_exam
 from core.model import Processing
@@ -379,7 +379,7 @@ def test_strides_end_where_they_end() -> None:
 
 
 def test_the_eye_stays_on_its_step_when_there_are_more() -> None:
-    stages = [{"name": name, "frames": frames} for name, frames in STAGES.items()]
+    stages = [{"name": name, "frames": frames, "moments": 1} for name, frames in STAGES.items()]
     steps = Steps(stages[:2])
     assert steps.stage == stages[1]
     steps.step(3)
@@ -388,6 +388,21 @@ def test_the_eye_stays_on_its_step_when_there_are_more() -> None:
     steps.refill([])
     assert steps.stage is None
     assert steps.frames == 0
+
+
+def test_cine_of_a_beating_heart_stays_at_its_slice() -> None:
+    stage = {"name": "short_axis", "frames": 24, "moments": 8}
+    steps = Steps([stage])
+    assert (steps.frame, place(stage, steps.frame)) == (1, "2/3 (1/8)")
+    assert steps.coming(2, 1) == [4, 7]
+    for _moment in range(7):
+        steps.play(1)
+    assert place(stage, steps.frame) == "2/3 (8/8)"
+    assert steps.next_moment()
+    assert steps.frame == 1
+    steps.step(1)
+    assert place(stage, steps.frame) == "3/3 (1/8)"
+    assert not Steps([{**stage, "moments": 1}]).next_moment()
 
 
 def test_a_bar_is_as_wide_as_asked() -> None:
