@@ -196,14 +196,15 @@ def sheet_above(standing: Standing, sheet: Sheet, look: wire.VolumeLook, above: 
     unit, factor = above.standing.unit(look.over_unit)
     if look.plane == "mip":
         projector = standing.projector_of(above.standing, (look.moment, look.over_moment), above.transform)
-        values = [projector.seen(number) for number in sheet.numbers]
+        values, spacing = [projector.seen(number) for number in sheet.numbers], sheet.through.spacing_mm
     else:
         onto = sheet.through.finer(_times(sheet.through, upper, look))
         outside = above.standing.nothing(look.over_moment)
         values = [sampled(upper, onto, number, above.transform, outside) for number in sheet.numbers]
+        spacing = onto.spacing_mm
     array = np.stack(values) * np.float32(factor)
     return replace(
-        sheet.frames, array=array, spacing_mm=None, window=above.standing.window, modality=upper.modality, unit=unit,
+        sheet.frames, array=array, spacing_mm=spacing, window=above.standing.window, modality=upper.modality, unit=unit,
         inverted=False,
     )  # fmt: skip
 

@@ -181,6 +181,21 @@ def test_checkerboard_fusion_and_the_view_through_show_both(gantry: Gantry, said
     assert (both != below).any(axis=-1).mean() > 0.03
 
 
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal", "native", "mip"])
+@pytest.mark.parametrize("zoom", [1.0, 3.0])
+def test_both_lie_pixel_upon_pixel(gantry: Gantry, plane: str, zoom: float) -> None:
+    look = wire.VolumeLook.model_validate({"over": gantry.pet, "plane": plane, "zoom": zoom})
+    found = gantry.laid(look)
+    drawn = planes.drawn_by(found.below, look, found.above)
+    assert drawn.upper is not None
+    for below, above in zip(drawn.lower.tiles, drawn.upper.tiles, strict=True):
+        assert (below.top, below.left, below.height, below.width) == (above.top, above.left, above.height, above.width)
+    body = [np.argwhere(one.rgb.sum(axis=-1) > 60) for one in (drawn.lower, drawn.upper)]
+    if zoom == 1:
+        assert np.abs(body[0].min(axis=0) - body[1].min(axis=0)).max() <= 3
+        assert np.abs(body[0].max(axis=0) - body[1].max(axis=0)).max() <= 3
+
+
 def test_a_stored_registration_moves_what_lies_over(tmp_path: Path) -> None:
     gantry = Gantry(tmp_path)
     plain = gantry.fused(slice=5, over_map="gray", blend=1.0)
