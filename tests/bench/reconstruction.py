@@ -24,12 +24,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.acquisition import Orbit
 from core.imaging.phantom.cameras import NARROW_BEAM_PER_MM, Optics, primary
 from core.imaging.phantom.quality import CYLINDER_MM, full_circle, jaszczak
 from core.imaging.reconstruction.backprojection import filtered_backprojection
@@ -86,11 +85,8 @@ def _make(path: Path, size: int, views: int) -> None:
     inside = np.hypot(across[:, None], across[None, :]) < CYLINDER_MM
     mu = np.repeat((inside * np.float32(NARROW_BEAM_PER_MM))[:, :, None], 64, axis=2)
     truth = np.moveaxis(body.activity[::-1], 0, 2)
-    np.savez(path, counts=counts, mu=mu, truth=truth, **_of_orbit(orbit), voxel_mm=voxel)
-
-
-def _of_orbit(orbit: Orbit) -> dict[str, NDArray[np.float64]]:
-    return {"angles": np.asarray(orbit.angles_deg()), "radii": np.asarray(orbit.distances_mm())}
+    angles, radii = np.asarray(orbit.angles_deg()), np.asarray(orbit.distances_mm())
+    np.savez(path, counts=counts, mu=mu, truth=truth, angles=angles, radii=radii, voxel_mm=np.float64(voxel))
 
 
 def _scan(arrays: Arrays, slices: int = 64) -> Projections:
@@ -111,10 +107,10 @@ def _fbp(arrays: Arrays) -> Callable[[], Array]:
 def _iradon(arrays: Arrays) -> Callable[[], Array]:
     from skimage.transform import iradon  # noqa: PLC0415 - the peer's process alone pays for it
 
-    scan = _scan(arrays, 128)
+    scan, sliced = _scan(arrays, 128), cast("Callable[..., Array]", iradon)
 
     def each() -> Array:
-        made = [iradon(scan.counts[:, row].T, scan.angles_deg, filter_name="ramp") for row in range(scan.rows)]
+        made = [sliced(scan.counts[:, row].T, scan.angles_deg, filter_name="ramp") for row in range(scan.rows)]
         return np.stack(made, axis=2).astype(np.float32)
 
     return each

@@ -105,7 +105,9 @@ def test_adjoints_stay_exact_for_two_detectors_that_follow_the_body(resolution: 
 @pytest.mark.parametrize("ahead_mm", [-64.0, 0.0, 64.0])
 def test_a_point_is_as_wide_as_its_distance_from_the_collimator_makes_it(ahead_mm: float) -> None:
     blur, size = Resolution(3.0, 0.06), 65
-    scan = Projections(np.ones((8, size, size)), np.arange(0, 360, 45.0), 2.0, 2.0, radius_mm=np.full(8, 150.0))
+    scan = Projections(
+        np.ones((8, size, size), np.float32), np.arange(0, 360, 45.0), 2.0, 2.0, radius_mm=np.full(8, 150.0)
+    )
     body = np.zeros((size, size, size), np.float32)
     body[32 + round(ahead_mm / 2), 32, 32] = 1  # view 0 is behind the patient
     seen = projector(scan, resolution=blur).forward(body, [0])[0]

@@ -195,7 +195,7 @@ def heart_for_review(
     """
     made = heart_spect(rng, counts_per_view=2_000_000)
     study = made.acquisitions[0]
-    expected = study.frames * np.float32(counts_per_view / 2_000_000)
+    expected = study.frames.astype(np.float32) * np.float32(counts_per_view / 2_000_000)
     rows = slid_mm / study.pixel_mm
     expected[from_view:] = ndimage.shift(expected[from_view:], (0, rows, 0), order=1, mode="nearest")
     expected = ndimage.shift(expected, (0, 0, off_centre_mm / study.pixel_mm), order=1, mode="nearest")
@@ -218,7 +218,7 @@ def pet_spheres(rng: np.random.Generator, contrast: float = 4.0, slices: int = 4
         truth |= _place(body, middle, f"sphere_{number}") | {f"sphere_{number}_mm": diameter}
     seen = ndimage.gaussian_filter1d(blurred(activity, 5.0 / 3.0), 5.0 / 3.0 / 2.3548, axis=0)
     noisy = np.clip(seen + rng.normal(0, 0.06, seen.shape) * np.sqrt(seen), 0, None) * background
-    return Phantom(_pet_slices(noisy, body), truth)
+    return Phantom(_pet_slices(noisy.astype(np.float32), body), truth)
 
 
 def pet_places() -> list[tuple[Point3, float]]:
@@ -230,7 +230,7 @@ def pet_places() -> list[tuple[Point3, float]]:
 
 def _insert(body: Body) -> Volume:
     _, y, x = body.coordinates()
-    return soft(np.hypot(x, y) / 22.0, 22.0 / body.voxel_mm)
+    return soft((np.hypot(x, y) / 22).astype(np.float32), 22 / body.voxel_mm)
 
 
 def _pet_slices(values: Volume, body: Body) -> tuple[Acquisition, ...]:
