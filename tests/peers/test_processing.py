@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -18,6 +20,7 @@ from pydicom import Dataset
 from pydicom.uid import SpatialRegistrationStorage, generate_uid
 from sqlmodel import select
 
+from console import line
 from core import access, wire
 from core.dicom.compose import Camera, Ordered, compose
 from core.dicom.tracers import TRACERS
@@ -25,16 +28,17 @@ from core.dicom.volumes import transform_of
 from core.errors import Forbidden, Invalid, Refused
 from core.imaging import phantom
 from core.imaging.acquisition import Acquisition, Kind, Orbit, Phantom
-from core.model import Image, Job
+from core.model import Job
 from core.opening import open_records
 from core.settings import Settings
 from core.vocabulary import JobState, ProcessingState, Role
-from core.workflow import acquisition, queue, triage, viewing
+from core.workflow import acquisition, queue, staffing, triage, viewing
 from core.workflow.processing import asking, deciding, looking
 from tests.peers.process import Photopeakd
 from tests.peers.serving import HEAD, OPERATOR, TECHNOLOGIST, Department, serving
+from tests.tables import HASHER
 
-pytestmark = pytest.mark.peer("storescu")
+pytestmark = pytest.mark.peer("storescu", "dciodvfy")
 
 PHYSICIST = access.person("physicist.he", "MAIN", Role.PHYSICIST)
 NURSE = access.person("nurse.an", "MAIN", Role.NURSE)
@@ -160,16 +164,22 @@ def test_projections_that_arrive_are_reconstructed_looked_at_accepted_and_filed(
         assert [str(item.ReferencedSOPInstanceUID) for item in one.SourceImageSequence] == made.inputs
         assert "butterworth" in str(one.DerivationDescription)
         assert made.version in str(one.SoftwareVersions)
+        assert errors_of(path_of(department, one.SOPInstanceUID)) == []
 
 
 def filed_objects(department: Department, uids: list[str]) -> list[Dataset]:
+    return [pydicom.dcmread(path_of(department, uid)) for uid in uids]
+
+
+def path_of(department: Department, uid: str) -> Path:
     with department.records.reading() as work:
-        rows = [viewing.image(work, PHYSICIST, uid) for uid in uids]
-    return [pydicom.dcmread(path_of(department, row)) for row in rows]
+        return department.service.keeper.local(viewing.image(work, PHYSICIST, uid))
 
 
-def path_of(department: Department, row: Image) -> Path:
-    return department.service.keeper.local(row)
+def errors_of(path: Path) -> list[str]:
+    """Return what dciodvfy finds wrong with an object."""
+    said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, timeout=60, check=False).stderr
+    return [line for line in said.splitlines() if line.startswith("Error")]
 
 
 # -- two images --------------------------------------------------------------------------------------------------------
@@ -223,6 +233,41 @@ def test_two_images_are_coregistered_moved_by_hand_fused_and_a_lesion_measured(
     voxels = np.count_nonzero(regions.pixel_array)
     assert voxels == lesion.numbers["voxels"]
     assert department.exam("D1").state == "ready"
+
+
+# -- line by line ------------------------------------------------------------------------------------------------------
+
+
+def test_a_physicist_works_line_by_line(
+    department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with department.records.writing() as work:
+        staffing.add(work, OPERATOR, "he.jun", [Role.PHYSICIST], password_hash=staffing.hashed(HASHER, "quite long 1"))
+    monkeypatch.setenv("PHOTOPEAK_SERVER", f"http://127.0.0.1:{department.service.http_port}")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("quite long 1\n"))
+
+    def ask(*words: str) -> Any:  # noqa: ANN401 - JSON
+        capsys.readouterr()
+        assert line.main([*words, "--json"]) == 0, capsys.readouterr().err
+        return json.loads(capsys.readouterr().out)
+
+    ask("login", "he.jun", "--password-stdin")
+    imaged(department, "E1", small(), tmp_path, PLAIN)
+    first = decided(department, "E1")
+    assert [one["id"] for one in ask("process", "list", "--waiting", "--exam", "E1")] == [first.id]
+    again = ask("process", "repeat", str(first.id), "--set", "method=osem", "--set", "iterations=1", "--wait")
+    assert (again["state"], again["replaces"]) == ("made", first.id)
+    assert again["said"][-1] == "OSEM, 1 iterations of 8 subsets"
+    assert ask("process", "accept", str(again["id"]))["accepted_by"] == "he.jun"
+    assert {one["state"] for one in ask("process", "list", "--exam", "E1")} == {"accepted", "discarded"}
+    assert ask("exam", "show", "E1")["state"] == "ready"
+    spect = ask("process", "recipes", "spect")[0]
+    assert {one["kind"] for one in spect["parameters"]} == {"number", "choice", "flag"}
+    assert line.main(["process", "run", "E1", "--set", "sharpness=3"]) == 1
+    assert "has no parameter 'sharpness'" in capsys.readouterr().err
+    assert line.main(["process", "show", str(again["id"])]) == 0
+    assert "step reconstructed: 8 frames 32 x 32" in capsys.readouterr().out
 
 
 # -- changed, repeated, cancelled --------------------------------------------------------------------------------------
