@@ -85,7 +85,7 @@ class ProcessingPage(Processed):
         super().__init__(desk)
         self._one: Item = one
         self._before: Item | None = None  # the processing it replaces
-        self._seen: Item = one  # whose steps are shown: those of the one before until this one has some
+        self._seen: Item = one  # whose steps are shown: those of the one before while this one has none
         self._steps = Steps(one["stages"])
         self._look = Look()
         self._album = Album()
@@ -156,9 +156,8 @@ class ProcessingPage(Processed):
     def _take(self, one: Item) -> None:
         ready = self._one["state"] == ProcessingState.RUNNING and one["state"] == ProcessingState.MADE
         self._one = one
-        if one["stages"] or self._seen["id"] == one["id"] or one["state"] not in UNDER_WAY:
-            self._seen = one
-            self._steps.refill(one["stages"])
+        self._seen = one if one["stages"] or self._before is None else self._before
+        self._steps.refill(self._seen["stages"])
         if ready and self.is_current:
             self.done(_("{title} is ready to be looked at.").format(title=_(one["title"])))
         if self._again:

@@ -163,6 +163,17 @@ async def test_before_stands_beside_after(room: ReadingRoom, tmp_path: Path) -> 
         assert isinstance(sitting.app.screen, ProcessingPage)
 
 
+async def test_while_it_is_made_again_the_result_before_is_seen(room: ReadingRoom, tmp_path: Path) -> None:
+    made(room, error="")
+    async with looking_at(room, tmp_path) as sitting:
+        await sitting.press("2", "home")
+        await shown(sitting)
+        await sitting.press("f6")
+        await sitting.sees("before: 1/12  Corrected")
+        await sitting.until(lambda: "failed" in sitting.seen())  # there is no object 1.2.3
+        await sitting.sees("before: 1/12  Corrected", "1.2.3")
+
+
 async def test_without_a_result_before_the_step_before_stands_beside_in_the_same_window(
     room: ReadingRoom, tmp_path: Path
 ) -> None:
