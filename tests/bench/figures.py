@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from core.imaging.phantom.cameras import NARROW_BEAM_PER_MM
 from core.imaging.reconstruction import attenuation, corrections
 from core.imaging.reconstruction.backprojection import filtered_backprojection
 from core.imaging.reconstruction.filters import Filter, Window
 from core.imaging.reconstruction.iterative import Plan, reconstruct
+from core.imaging.reconstruction.postfilters import gaussian
 from core.imaging.reconstruction.priors import Potential, Prior
 from core.imaging.reconstruction.projector import Resolution, projector
 from tests.phantoms import test_quality_phantoms as quality
@@ -75,9 +77,9 @@ def _counted_cylinder() -> list[Row]:
     made, scan = quality.cylinder()
     scatter = float(0 if scan.scatter is None else scan.scatter.sum())
     share = scatter / (float(scan.counts.sum()) - scatter)
-    mu = attenuation.uniform(quality.ellipse(scan, 108, 108), quality.NARROW_BEAM_PER_MM)
+    mu = attenuation.uniform(quality.ellipse(scan, 108, 108), NARROW_BEAM_PER_MM)
     full = reconstruct(scan, projector(scan, mu, quality.RESOLUTION), Plan(6, 10)).body
-    flat, _ = quality.flatness(quality.gaussian(full, 12, (6.6, 6.6, 6.6)))
+    flat, _ = quality.flatness(gaussian(full, 12, (6.6, 6.6, 6.6)))
     bare, _ = quality.flatness(filtered_backprojection(scan, Filter(Window.BUTTERWORTH, 0.5)))
     outline = attenuation.outline_of(filtered_backprojection(corrections.without_scatter(scan)))[:, :, 3:7]
     wide = np.sqrt(outline.sum() / quality.ellipse(scan, 108, 108)[:, :, 3:7].sum())
