@@ -98,7 +98,7 @@ async def test_the_pages_of_reading_look_as_they_did(room: ReadingRoom, size: tu
         viewer = sitting.app.screen
         assert isinstance(viewer, Viewer)
         await sitting.until(lambda: viewer.settled)
-        await sitting.sees("2,799,917 counts")
+        await sitting.sees("2,803,256 counts")
         _compare(_without_picture(sitting.seen()), FOLDER / f"viewer-{at}")
 
 

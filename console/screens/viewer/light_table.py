@@ -37,9 +37,13 @@ class LightTable(Page):
     LightTable #identity { height: 2; padding: 0 1; background: $surface; }
     LightTable #beside { width: 28; padding: 0 1; border-left: solid $panel; }
     LightTable.-wide #beside { width: 40; }
+    LightTable #line { height: 1; padding: 0 1; display: none; background: $surface; }
+    LightTable.-full #beside { display: none; }
+    LightTable.-full #line { display: block; }
     LightTable #numbers, LightTable #regions, LightTable #list { height: auto; }
     LightTable #table { layout: grid; grid-size: 1 1; height: 1fr; width: 1fr; background: #000000; }
     LightTable #table.-several { grid-gutter: 0 1; background: $panel; }
+    LightTable .-empty { display: none; }
     LightTable Pane { height: 1fr; width: 1fr; }
     LightTable Pane.-unseen { display: none; }
     """
@@ -63,9 +67,10 @@ class LightTable(Page):
             with Container(id="table"):
                 yield from self._panes
             with VerticalScroll(id="beside", can_focus=False):
+                yield Static(id="regions", classes="-empty")
                 yield Static(id="numbers")
-                yield Static(id="regions")
                 yield Static(id="list")
+        yield Static(id="line")
 
     def on_mount(self) -> None:
         """Read what there is to see."""
@@ -160,7 +165,8 @@ class LightTable(Page):
             side = self.sides[pane.side]
             ahead = side.coming(pane.kind, pane.room, self._ahead, self.played) if self._ahead else []
             pane.want(side.question(pane.kind, pane.room), ahead)
-        self.told()
+        if self.pane.settled or not self.pane.shown:
+            self.told()  # else when the picture is here: numbers and picture are of the same frame
 
     @property
     def played(self) -> str:
@@ -206,6 +212,7 @@ class LightTable(Page):
             "#identity": told.identity(side, plain=self.desk.ascii),
             "#numbers": self.about(),
             "#list": told.listed(self.sides, pane.side),
+            "#line": told.in_a_line(side, pane.kind, pane.numbers),
         }
         for place, text in texts.items():
             self._tell(place, text)
@@ -214,14 +221,21 @@ class LightTable(Page):
             words = told.caption(self.sides[one.side], one.kind, one.numbers, several=len(self.sides) > 1)
             one.caption(words if several else "", strong=one is pane)
 
+    def action_full(self) -> None:
+        """Give the pictures the whole width, and say the numbers in one line under them; or go back."""
+        self.toggle_class("-full")
+
     def about(self) -> Text:
         """Say what the picture one works on shows."""
         return told.about(self.side, self.pane.kind, self.pane.numbers)
 
     def _tell(self, place: str, text: Text) -> None:
-        if self._said.get(place) != text:  # what is the same is not sent again
+        before = self._said.get(place)
+        if before != text:  # what is the same is not sent again
             self._said[place] = text
-            self.query_one(place, Static).update(text)
+            beside = self.query_one(place, Static)
+            beside.set_class(not text, "-empty")
+            beside.update(text, layout=_height(before, beside.size.width) != _height(text, beside.size.width))
 
     def on_resize(self) -> None:
         """Say the numbers anew where there is another width."""
@@ -231,3 +245,10 @@ class LightTable(Page):
         """Go on asking, and catch up with what was heard meanwhile."""
         for pane in self.panes:
             pane.pump()
+
+
+def _height(text: Text | None, width: int) -> int:
+    """Return how many lines a text takes, so that nothing is laid out anew for a change of figures."""
+    if text is None or not width:
+        return -1
+    return sum(-(-max(1, line.cell_len) // width) for line in text.split("\n", allow_blank=True))

@@ -67,7 +67,7 @@ def where(side: Side, kind: str, numbers: Numbers) -> list[tuple[str, str]]:
         every = side.moment < 0
         said.append((_("Moment"), _("all") if every else f"{side.moment + 1}/{side.moments}"))
     if numbers.get("value") is not None:
-        said.append((_("Here"), f"{figure(numbers['value'])} {numbers['unit']}"))
+        said.append((_("Value"), f"{figure(numbers['value'])} {numbers['unit']}"))
     return said
 
 
@@ -90,6 +90,21 @@ def _values(text: Text, side: Side, numbers: Numbers) -> None:
         line(text, _("Fit"), _("as they lie") if fit == "as_they_lie" else _("registered"))
     for note in numbers.get("notes") or []:
         text.append(f"{note}\n", "italic")
+
+
+def in_a_line(side: Side, kind: str, numbers: Numbers) -> Text:
+    """Say the most needed in one line: what it is, counts, range and window."""
+    if not numbers:
+        return Text()
+    window, unit = numbers["window"], numbers["unit"]
+    said = [
+        caption(side, kind, numbers, several=False).strip(),
+        f"{_('Window')} {figure(window['lower'])} - {figure(window['upper'])}",
+        f"{_('Range')} {figure(numbers['minimum'])} - {figure(numbers['maximum'])} {unit}",
+        f"{_('Total')} {figure(numbers['total'])}",
+        side.title,
+    ]
+    return Text("  ".join(said), no_wrap=True, overflow="ellipsis")
 
 
 def listed(sides: Sequence[Side], active: int) -> Text:
@@ -158,7 +173,7 @@ def measured(rows: Sequence[Mapping[str, Any]], chosen: int, on: str = "") -> Te
         text.append(f"{row['name']}  {_shape_words(row['shape'])}\n", "bold" if number == chosen else "dim")
         for words in _held(row):
             text.append(f"  {words}\n")
-    return text
+    return text.append("\n")
 
 
 def _held(row: Mapping[str, Any]) -> list[str]:
