@@ -149,7 +149,8 @@ class Processed(Page):
         if one and one["state"] not in UNDER_WAY:
             self.notify(_("It does not run: there is nothing to stop."), markup=False)
         elif one:
-            self._do(one, "cancel", _("Stopped: {title} of {accession}."), _("It can be processed again."))
+            undo = _("F8 discards it: the result before is back.") if one["replaces"] else _("F6 does it again.")
+            self._do(one, "cancel", _("Stopped: {title} of {accession}."), undo)
 
     def _do(self, one: Item, verb: str, said: str, undo: str) -> None:
         def then(changed: Item) -> None:

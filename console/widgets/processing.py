@@ -65,9 +65,9 @@ def state_cell(one: Item, *, ascii_only: bool) -> Cell:
 
 
 def note(one: Item) -> Cell:
-    """Return why it failed, else the first thing to be warned of."""
+    """Return why it failed, without the object it names, else the first thing to be warned of."""
     if one["error"]:
-        return Cell(one["error"], "bad")
+        return Cell(one["error"].partition(": ")[2] or one["error"], "bad")
     count = len(one["warnings"])
     more = f" (+{count - 1})" if count > 1 else ""
     return Cell(one["warnings"][0] + more, "warn") if count else Cell("")

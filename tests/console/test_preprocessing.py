@@ -110,11 +110,11 @@ async def shown(sitting: Sitting) -> dict[str, Any]:
 
 async def test_what_waits_is_the_physicists_home(room: ReadingRoom, tmp_path: Path) -> None:
     made(room)
-    made(room, "failed", error="1.2.3 has 3 views of 60: the others are missing")
+    made(room, "failed", error="object 1.2.3: 3 views of 60 are there")
     async with at_home(room, tmp_path) as sitting:
         await sitting.sees("1[Waiting 2]", "2 To accept 1", "4 Failed 1", "by itself", "张伟")
         await sitting.press("4")
-        await sitting.sees("failed", "1.2.3 has 3 views of 60")
+        await sitting.sees("failed", "3 views of 60", "object 1.2.3")
         await sitting.press("escape")
         await sitting.sees("to accept")
 
