@@ -158,27 +158,45 @@ class Projector:
     """A volume seen through from any side around the patient's long axis, the hottest voxel on each way shown."""
 
     array: NDArray[np.float32]  # (y, x, z), z from head to feet: what lies side by side in a picture lies so in memory
-    spacing_mm: Triple  # of y, x, z
-    centre: Points
+    affine: Affine  # from (x, y, z, 1) of it to patient millimetres
     width_mm: float
     nothing: float
     kept: dict[float, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, volume: Volume, width_mm: float | None = None) -> Projector:
-        """Prepare one moment of a volume; `width_mm` is that of the pictures, as wide as is needed where it is none."""
+    def of(cls, volume: Volume) -> Projector:
+        """Prepare one moment of a volume."""
         standing = cut(volume, "axial")
         straight = _turned(volume.array, standing.axes) if standing.axes else _whole(volume, standing)
-        thinned, by = _thinned(straight)
-        spacing = np.array([standing.step_mm, *standing.spacing_mm]) * by
-        middle = (np.asarray(thinned.shape) * by - 1) / 2
-        centre = np.asarray(standing.affine @ (middle[2], middle[1], middle[0], 1.0))[:3]
-        array = np.ascontiguousarray(thinned.transpose(1, 2, 0), np.float32)
-        least = float(np.fmin.reduce(array, axis=None))
-        least = least if np.isfinite(least) else 0.0
-        array = np.nan_to_num(array, nan=least, copy=False)
-        step, row, column = (float(value) for value in spacing)
-        return cls(array, (row, column, step), centre, width_mm or _width(array, (row, column)), least)
+        thinned, affine = _thinned(straight, standing.affine)
+        array, nothing = _upright(thinned)
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+        width = _width(array, (float(spacing[1]), float(spacing[0])))
+        return cls(array, affine, width, nothing)
+
+    def laid(self, other: Volume, transform: Affine) -> Projector:
+        """Prepare another volume to be seen pixel upon pixel; `transform` takes this one's millimetres to its own."""
+        thinned, affine = _thinned(other.array, other.affine)
+        to_there = np.linalg.inv(affine) @ transform @ self.affine
+        matrix, offset = to_there[:3, :3][::-1, ::-1], to_there[:3, 3][::-1]
+        rows, columns, slices = self.array.shape
+        made = ndimage.affine_transform(
+            thinned, matrix, offset, (slices, rows, columns), output=np.float32, order=1, cval=_least(other)
+        )
+        array, nothing = _upright(made)
+        return Projector(array, self.affine, self.width_mm, nothing)
+
+    @property
+    def spacing_mm(self) -> Triple:
+        """Between voxels along y, x and z."""
+        column, row, step = (float(one) for one in np.linalg.norm(self.affine[:3, :3], axis=0))
+        return row, column, step
+
+    @property
+    def centre(self) -> Points:
+        """The middle of the grid, around which it turns."""
+        rows, columns, slices = self.array.shape
+        return np.asarray(self.affine @ ((columns - 1) / 2, (rows - 1) / 2, (slices - 1) / 2, 1.0))[:3]
 
     @property
     def pixel_mm(self) -> float:
@@ -323,16 +341,28 @@ def _side(direction: NDArray[np.float64]) -> tuple[str, str]:
     return (first, last) if direction[main] > 0 else (last, first)
 
 
-def _thinned(array: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.intp]]:
-    """Take maxima of blocks so that no side is longer than `FINEST_PROJECTION`; returns the sides of a block, too."""
-    by = np.array([-(-size // FINEST_PROJECTION) for size in array.shape], np.intp)
+def _thinned(array: NDArray[np.floating], affine: Affine) -> tuple[NDArray[np.floating], Affine]:
+    """Take maxima of blocks so that no side is longer than `FINEST_PROJECTION`; return where these lie, too."""
+    by = [-(-size // FINEST_PROJECTION) for size in array.shape]
     for axis, block in enumerate(by):
         if block > 1:
             whole = array.shape[axis] // block * block
             kept = array.take(range(whole), axis) if whole < array.shape[axis] else array
             shape = (*kept.shape[:axis], whole // block, block, *kept.shape[axis + 1 :])
             array = kept.reshape(shape).max(axis=axis + 1)
-    return array, by
+    blocks = np.asarray(by[::-1], np.float64)
+    coarse = affine.copy()
+    coarse[:3, :3] *= blocks
+    coarse[:3, 3] += affine[:3, :3] @ ((blocks - 1) / 2)
+    return array, coarse
+
+
+def _upright(array: NDArray[np.floating]) -> tuple[NDArray[np.float32], float]:
+    """Return (z, y, x) values as (y, x, z), and what stands for nothing among them."""
+    least = float(np.fmin.reduce(array, axis=None))
+    least = least if np.isfinite(least) else 0.0
+    upright = np.ascontiguousarray(array.transpose(1, 2, 0), np.float32)
+    return np.nan_to_num(upright, nan=least), least
 
 
 def _width(array: NDArray[np.float32], spacing_mm: tuple[float, float]) -> float:

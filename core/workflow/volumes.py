@@ -170,9 +170,7 @@ class Standing:
         """Return another volume ready to be seen through as this one is, pixel upon pixel."""
         key = (other.volume.sources, other.volume.grid, other.volume.affine.tobytes(), *moments, transform.tobytes())
         if key not in self._projectors:
-            own = self.projector(moments[0])
-            laid = other.moment(moments[1]).resampled(self.moment(moments[0]), transform)
-            self._projectors[key] = Projector.of(laid, own.width_mm)
+            self._projectors[key] = self.projector(moments[0]).laid(other.moment(moments[1]), transform)
         return self._projectors[key]
 
     def whole_window(self, moment: int, how: Automatic) -> Window:

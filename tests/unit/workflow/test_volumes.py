@@ -25,7 +25,7 @@ from core.dicom.tracers import TRACERS
 from core.dicom.volumes import Made, spatial_registration
 from core.errors import Forbidden, Invalid, NotFound, Refused
 from core.imaging import phantom
-from core.workflow import exporting, laying, measuring, planes, volumes
+from core.workflow import exporting, laying, measuring, planes, viewing, volumes
 from core.workflow.reception import Reception
 from core.workflow.viewing import LightBox
 from core.workflow.volumes import Standing, VolumeBox
@@ -148,6 +148,22 @@ def test_uptake_is_told_in_the_unit_asked_for(gantry: Gantry) -> None:
     assert 0.5 < best["maximum"] < 60
     with pytest.raises(Refused, match="SUVbw"):
         gantry.picture(gantry.ct, unit="suvbw")
+
+
+def test_a_single_slice_of_pet_is_told_in_the_same_unit_as_its_volume(gantry: Gantry) -> None:
+    uid = next(str(one.SOPInstanceUID) for one in gantry.sent if one.Modality == "PT")
+    with gantry.arrivals.records.reading() as work:
+        row = viewing.image(work, DOCTOR, uid)
+        series = viewing.siblings(work, row)
+    assert len(series) == SLICES
+    shown = gantry.light_box.picture(row, wire.Look(auto="maximum"))
+    own = gantry.light_box.picture(row, wire.Look(auto="maximum", unit="own"))
+    assert (shown["unit"], own["unit"]) == ("SUVbw", "BQML")
+    factor = gantry.standing(gantry.pet).factors["suvbw"]
+    assert shown["maximum"] == pytest.approx(float(str(own["maximum"])) * factor, rel=1e-5)
+    scaled = gantry.light_box.picture(row, wire.Look(auto="maximum", scale="series"), series)
+    whole = gantry.picture(gantry.pet, auto="maximum", scale="series")
+    assert scaled["window"] == pytest.approx(whole["window"], rel=1e-4)
 
 
 def test_a_window_may_be_that_of_the_slice_or_of_the_series_and_each_end_may_be_moved(gantry: Gantry) -> None:
