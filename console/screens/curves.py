@@ -46,7 +46,8 @@ class CurvesPage(Page):
     def body(self) -> ComposeResult:
         """A plot over the figures."""
         yield Static(self._title, id="title", markup=False)
-        yield PlotWidget(allow_pan_and_zoom=True)
+        if not self.desk.ascii:  # its axes need more than ASCII
+            yield PlotWidget(allow_pan_and_zoom=True)
         with VerticalScroll(id="under", can_focus=False):
             yield Static(id="figures")
 
@@ -103,19 +104,22 @@ class CurvesPage(Page):
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     def _draw(self) -> None:
-        plot, curves = self.query_one(PlotWidget), self._curves
-        times = curves["times_s"]
+        for plot in self.query(PlotWidget):
+            self._plot(plot)
+        values = f"\n{self.selected_text()}".expandtabs(14) if self.desk.ascii else ""
+        self.query_one("#figures", Static).update(self._figures().append(values))
+
+    def _plot(self, plot: PlotWidget) -> None:
+        curves, times = self._curves, self._curves["times_s"]
         plot.clear()
-        mode = None if self.desk.ascii else HiResMode.BRAILLE
         for number, curve in enumerate(curves["curves"]):
             style = _COLOURS[number % len(_COLOURS)]
-            plot.plot(times, curve["values"], line_style=style, hires_mode=mode, label=curve["name"])
+            plot.plot(times, curve["values"], line_style=style, hires_mode=HiResMode.BRAILLE, label=curve["name"])
         plot.add_v_line(times[self._at], "white")
         plot.set_ylimits(min(0.0, *(min(curve["values"]) for curve in curves["curves"])), None)
         plot.set_xlabel(_("time (s)") if curves["timed"] else _("frame"))
         plot.set_ylabel(curves["curves"][0]["unit"])
         plot.show_legend()
-        self.query_one("#figures", Static).update(self._figures())
 
     def _figures(self) -> Text:
         """Say the value of each curve here, its highest and when that was, and what it adds up to."""

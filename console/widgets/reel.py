@@ -155,11 +155,6 @@ class Reel:
                 self.number, self.spots = number, _spots(one)
                 self.place = self.spots.index(at[1]) if at[1] in self.spots else 0
 
-    def ahead(self, count: int, grid: int = 1) -> list[Spot]:
-        """Return the frames that come next."""
-        steps = range(1, min(count, len(self.spots) - 1) + 1)
-        return [self.spots[(self.place + step * grid) % len(self.spots)] for step in steps]
-
 
 def _spots(series: Mapping[str, Any]) -> list[Spot]:
     return [

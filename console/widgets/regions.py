@@ -195,3 +195,13 @@ def begun(name: str, shape: str, shown: Shown) -> Pencil:
         half = (height / 8, width / 8)
         points = ((middle[0] - half[0], middle[1] - half[1]), (middle[0] + half[0], middle[1] + half[1]))
     return Pencil(Region(name, shape, points), middle, new=True)
+
+
+def placed(pencil: Pencil, shown: Shown) -> Pencil:
+    """Begin the region where its cursor is: a box of the usual size about it, or a first point there."""
+    if pencil.region.shape not in BOXES:
+        return replace(pencil, region=replace(pencil.region, points=(pencil.cursor,)))
+    fresh = begun(pencil.region.name, pencil.region.shape, shown)
+    down, right = (to - at for to, at in zip(pencil.cursor, fresh.cursor, strict=True))
+    fresh.move(down, right)
+    return fresh

@@ -102,7 +102,7 @@ class Side:
         if not all(size):
             return None
         if kind == FRAMES:
-            return self.look.frame(self.reel.spot, size) if self.reel.spot else None
+            return self._frames(size)
         if self.shape is None or self.at is None:
             return None
         where = {"angle": self.angle} if kind == MIP else {"at": ",".join(f"{value:.3f}" for value in self.at)}
@@ -110,16 +110,23 @@ class Side:
         query = {**self.look.query(size), "plane": kind, **where, "moment": self.moment, **over}
         return Question.of(f"volumes/{self.series_uid}/picture", **query)
 
+    def _frames(self, size: Size) -> Question | None:
+        """Return the question for the frame, or for a page of the grid: slices of single files are a volume's."""
+        spot, grid = self.reel.spot, self.look.grid
+        if spot is None or grid == 1 or spot.frames > 1 or len(self.reel.spots) == 1:
+            return self.look.frame(spot, size) if spot else None
+        first = self.reel.place - self.reel.place % grid
+        shown = {"plane": "native", "slice": first, "grid": min(grid, len(self.reel.spots) - first)}
+        return Question.of(f"volumes/{self.series_uid}/picture", labelled=True, **self.look.query(size), **shown)
+
     def coming(self, kind: str, size: Size, count: int, plane: str) -> list[Question]:
         """Return the questions the next steps of a cine will ask."""
-        if kind == FRAMES:
-            return [self.look.frame(spot, size) for spot in self.reel.ahead(count, self.look.grid)] if all(size) else []
-        at, found = (self.at, self.angle, self.moment), []
+        here, found = (self.at, self.angle, self.moment, self.reel.place), []
         for _ahead in range(count):
             self.play(plane)
             if question := self.question(kind, size):
                 found.append(question)
-        self.at, self.angle, self.moment = at
+        self.at, self.angle, self.moment, self.reel.place = here
         return found
 
     # -- going through -----------------------------------------------------------------------------------------------

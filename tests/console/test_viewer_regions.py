@@ -85,6 +85,13 @@ async def test_a_region_dragged_by_mouse_spans_from_corner_to_corner(room: Readi
         assert np.allclose(region.box, ((10, 12), (20, 30)), atol=0.01)
         assert viewer.side.look.window == window  # the mouse drew; it did not move the window
         await sitting.sees("1  ellipse")
+        await sitting.press("f2")
+        for phase in ("down", "up"):
+            viewer.post_message(Picture.Pointed(pane, phase, *shown.picture_point((25, 25))))
+        await sitting.until(lambda: viewer._pencil and viewer._pencil.region.points)
+        await sitting.press("enter")
+        (top, left), (bottom, right) = viewer.regions[1].box  # a click sets one of the usual size there
+        assert np.allclose(((top + bottom) / 2, (left + right) / 2), (25, 25), atol=0.01)
 
 
 async def test_a_freehand_region_is_put_point_by_point_and_named(room: ReadingRoom) -> None:

@@ -86,6 +86,12 @@ async def test_a_series_is_laid_over_another_and_the_projection_turns(room: Read
         await sitting.until(lambda: viewer.settled)
         await sitting.press("b")
         await sitting.hears("3 shows them")
+        await sitting.press("g", "right")
+        await sitting.until(lambda: viewer.settled)
+        assert [tile["frame"] for tile in viewer.pane.numbers["tiles"]] == [4, 5, 6, 7]  # slices of single files
+        await sitting.press("f")
+        await sitting.sees("5-8/20  Window")  # the numbers stand below, the pictures have the width
+        await sitting.press("f")
         await sitting.press("3")
         await sitting.until(lambda: len(viewer.panes) == 4 and viewer.settled)
         await sitting.press("b")

@@ -23,7 +23,7 @@ from console.widgets.lines import KeyLine
 from console.widgets.marks import Mark
 from console.widgets.pane import Pane
 from console.widgets.picture import Picture
-from console.widgets.regions import ELLIPSE, LINE, POLYGON, RECTANGLE, Pencil, Region, Shown, begun
+from console.widgets.regions import ELLIPSE, LINE, POLYGON, RECTANGLE, Pencil, Region, Shown, begun, placed
 from console.widgets.sides import FRAMES, MIP, Side
 from console.words import _
 
@@ -260,9 +260,13 @@ class Measuring(Windowing):
         point = shown.frame_point(y, x)
         if not pencil.new:
             self._carry(pencil, phase, point)
-        elif phase == "up" and pencil.region.complete and pencil.region.box[0] != pencil.region.box[1]:
-            self.action_finish()
-        elif phase != "up":
+        elif phase == "up":
+            if pencil.region.points and pencil.region.box[0] == pencil.region.box[1]:  # clicked, not dragged
+                self._pencil = placed(pencil, shown)
+                self.draw()
+            elif pencil.region.complete:
+                self.action_finish()
+        else:
             pencil.drag(phase, point)
             self.draw()
 
@@ -315,7 +319,7 @@ class Measuring(Windowing):
     def _cross(self, pane: Pane) -> Iterator[Mark]:
         """Mark the place the other planes go through, leaving free what lies there."""
         cross = (pane.numbers.get("place") or {}).get("cross")
-        if cross is None or len(self.panes) == 1:
+        if cross is None or len(self.panes) == 1 or pane.kind == MIP:
             return
         y, x = int(cross[0]), int(cross[1])
         for away in range(2, 5):
@@ -341,6 +345,10 @@ class Measuring(Windowing):
 
     def _question(self, region: Region) -> Measure:
         side, kind = self.side, self.pane.kind
+        shown = self.pane.shown
+        if kind == FRAMES and shown and shown.path.startswith("volumes/"):  # a page of slices, each a file of its own
+            where = {"plane": "native", "slice": self.tiles(self.pane)[0].frame}
+            return f"volumes/{side.series_uid}/regions", {**region.as_wire(), **where}
         if kind == FRAMES and side.reel.spot:
             return f"images/{side.reel.spot.uid}/regions", {**region.as_wire(), "frame": side.reel.spot.frame}
         return f"volumes/{side.series_uid}/regions", {**region.as_wire(), **self._where(side, kind)}
@@ -351,9 +359,11 @@ class Measuring(Windowing):
 
     def _on(self) -> str:
         """Say which of several frames that are seen the numbers are of."""
-        spot = self.side.reel.spot
-        several = self.pane.kind == FRAMES and self.side.look.grid > 1
-        return _("On frame {number}").format(number=spot.frame + 1) if spot and several else ""
+        tiles, spot, shown = self.tiles(self.pane), self.side.reel.spot, self.pane.shown
+        if len(tiles) < 2 or spot is None or shown is None:  # noqa: PLR2004 - one needs no number
+            return ""
+        number = tiles[0].frame if shown.path.startswith("volumes/") else spot.frame
+        return _("On frame {number}").format(number=number + 1)
 
     def _ask_all(self, wanted: list[Measure]) -> list[dict[str, Any]]:
         return [self.desk.client.post(path, body) for path, body in wanted]

@@ -7,6 +7,7 @@ from time import monotonic
 from rich.text import Text
 from textual.timer import Timer
 
+from console.client import ServiceRefused
 from console.desk import Desk
 from console.screens.dialogs import Choose
 from console.screens.viewer.light_table import ALL_PLANES, LightTable
@@ -171,15 +172,18 @@ class Moving(LightTable):
     def _comparable(self) -> list[tuple[Item, list[Item]]]:
         """Read the exams of the patient and their series, this exam first."""
         client, exam = self.desk.client, self.sides[0].exam
+        here = [(dict(exam), [dict(one) for one in self.sides[0].reel.series])]
         if not exam:
-            return [({}, [dict(one) for one in self.sides[0].reel.series])]
-        others = client.get(f"patients/{exam['patient_number']}")["exams"]
-        found = []
-        for accession in [exam["accession"], *(one for one in others if one != exam["accession"])]:
+            return here
+        try:
+            others = client.get(f"patients/{exam['patient_number']}")["exams"]
+        except ServiceRefused:  # one's own cases alone may be seen
+            return here
+        for accession in (one for one in others if one != exam["accession"]):
             other = client.get(f"exams/{accession}")
             if other["images"]["received"] or other["images"]["uncounted"]:
-                found.append((other, client.get(f"exams/{accession}/series")))
-        return found
+                here.append((other, client.get(f"exams/{accession}/series")))
+        return here
 
     def _choose_beside(self, found: list[tuple[Item, list[Item]]]) -> None:
         options, here = [], self.side.series_uid
