@@ -50,7 +50,7 @@ class Volume(Shape):
     moments: list[str]  # what each moment means; empty where there is one
     frame_of_reference: str
     sources: list[str]  # SOP Instance UIDs
-    range: list[float]  # smallest and largest value, of one moment
+    range: list[float]  # smallest and largest value of any moment
     planes: dict[Plane, PlaneOf]
     frame_ms: float | None = None  # how long a moment lasts in a cine
     notes: list[str] = []

@@ -28,6 +28,7 @@ from core.workflow.volumes import Standing
 AnyExport = TypeVar("AnyExport", wire.Export, wire.VolumeExport)
 
 MOST_FRAMES = 1000
+MOST_PIXELS = 100_000_000
 _USUAL_MS = 100.0
 _LONGEST_MS = 1000.0
 
@@ -42,6 +43,7 @@ def of_image(box: LightBox, row: Image, asked: wire.Export, series: Sequence[Ima
     """
     first = asked.frame
     last = first if asked.format == "png" else _last(asked, row.frames - 1)
+    _affordable(asked, last - first + 1)
     look = _in_cells(asked)
     scaled = look.model_copy(update={"grid": last - first + 1}) if last > first else look
     frames, request = box.drawable(row, scaled, series)
@@ -64,8 +66,7 @@ def of_volume(standing: Standing, asked: wire.VolumeExport, above: Above | None 
         if asked.format == "png":
             return _png(_both(drawn_by(standing, look, above), look))
         looks = _CINES[asked.cine](standing, _steady(standing, look, above))
-        if len(looks) > MOST_FRAMES:
-            raise Invalid(f"a cine has at most {MOST_FRAMES} frames, not {len(looks)}: name fewer")
+        _affordable(asked, len(looks))
         lasting = asked.frame_ms or _watchable(standing.frame_ms if asked.cine == "moments" else None)
         return _apng((_both(drawn_by(standing, one, above), one) for one in looks), lasting)
     except ValueError as error:
@@ -102,9 +103,14 @@ _CINES: dict[str, Callable[[Standing, wire.VolumeExport], list[wire.VolumeExport
 def _last(asked: wire.Export | wire.VolumeExport, there: int) -> int:
     first = asked.frame if isinstance(asked, wire.Export) else asked.first
     last = there if asked.last is None else min(asked.last, there)
-    if last - first >= MOST_FRAMES:
-        raise Invalid(f"a cine has at most {MOST_FRAMES} frames: name fewer")
     return max(first, last)
+
+
+def _affordable(asked: wire.Export | wire.VolumeExport, frames: int) -> None:
+    if frames > MOST_FRAMES or frames * asked.rows * asked.columns > MOST_PIXELS:
+        raise Invalid(
+            f"{frames} frames of {asked.rows} x {asked.columns} are too much for a loop: fewer, or smaller ones"
+        )
 
 
 def _steady(standing: Standing, look: wire.VolumeExport, above: Above | None) -> wire.VolumeExport:
@@ -113,6 +119,7 @@ def _steady(standing: Standing, look: wire.VolumeExport, above: Above | None) ->
     whole = series_window(standing, _moment(standing, look), how, look.unit)
     fixed = {"lower": _or(look.lower, whole.lower), "upper": _or(look.upper, whole.upper)}
     if above:
+        how = "robust" if look.over_auto == "own" else look.over_auto
         over = series_window(above.standing, look.over_moment, how, look.over_unit)
         fixed |= {"over_lower": _or(look.over_lower, over.lower), "over_upper": _or(look.over_upper, over.upper)}
     return look.model_copy(update=fixed)

@@ -174,23 +174,24 @@ class Standing:
         return self._projectors[key]
 
     def whole_window(self, moment: int, how: Automatic) -> Window:
-        """Return the window that suits the whole moment, in the volume's own unit."""
-        if (moment, how) not in self._windows:
-            self._windows[moment, how] = automatic(self._telling(moment), how)
-        return self._windows[moment, how]
+        """Return the window that suits the whole, in the volume's own unit: of all moments, or (-1) of them together."""
+        key = (min(moment, 0), how)
+        if key not in self._windows:
+            self._windows[key] = automatic(self._telling(moment), how)
+        return self._windows[key]
 
     def nothing(self, moment: int) -> float:
         """Return what is drawn where there is no voxel: 0, or the least value where it lies below (air of a CT)."""
         return min(0.0, self.whole_window(moment, "range").lower)
 
     def extent(self) -> tuple[float, float]:
-        """Return the smallest and the largest value of the first moment."""
+        """Return the smallest and the largest value of any moment."""
         smallest, largest = (float(value) for value in self._telling(0)[-2:])
         return (smallest, largest) if np.isfinite([smallest, largest]).all() else (0.0, 0.0)
 
     def _telling(self, moment: int) -> NDArray[np.float32]:
-        """Return enough values of a moment to choose a window by, its smallest and largest among them."""
-        values = self.moment(moment).array.reshape(-1)
+        """Return enough values to choose a window by, the smallest and largest among them."""
+        values = (self.volume if moment >= 0 else self.moment(moment)).array.reshape(-1)
         ends = [np.fmin.reduce(values), np.fmax.reduce(values)]
         return np.append(np.asarray(values[:: 1 + values.size // ENOUGH], np.float32), np.asarray(ends, np.float32))
 

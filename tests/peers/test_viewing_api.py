@@ -109,6 +109,12 @@ def test_a_gated_heart_beats_slot_by_slot(room: tuple[Objects, Ask]) -> None:
         for slot in range(4)
     ]
     assert totals == pytest.approx(objects.slots[:, 3].sum(axis=(1, 2)), rel=1e-3)
+    for scale, windows in (("own", 4), ("series", 1)):  # a beating heart does not flicker
+        shown = [
+            ask(f"volumes/{objects.heart}/picture", plane="native", moment=slot, scale=scale, auto="maximum").json()
+            for slot in range(4)
+        ]
+        assert len({one["window"]["upper"] for one in shown}) == windows
     region = {"shape": "rectangle", "points": [[4, 4], [20, 20]]}
     curves = ask(f"volumes/{objects.heart}/curves", {"regions": [region], "plane": "native", "slice": 3}).json()
     assert curves["curves"][0]["values"] == pytest.approx(objects.slots[:, 3, 4:20, 4:20].sum(axis=(1, 2)), rel=1e-3)

@@ -227,3 +227,5 @@ def test_frames_are_kept_as_png_and_as_a_film_loop(room: Room) -> None:
     assert np.ptp(third.astype(int), axis=-1).max() > 100  # in colour
     with pytest.raises(Invalid, match="there is no frame 700"):
         exporting.of_image(room.box, room.row(), wire.Export(frame=700))
+    with pytest.raises(Invalid, match="too much for a loop"):
+        exporting.of_image(room.box, room.row(), wire.Export(rows=2048, columns=2048, format="apng"))
