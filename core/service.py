@@ -48,6 +48,7 @@ from core.workflow import commitment, fetching, integrity, printing, queue, send
 from core.workflow.health import Health, Look, Measure, space_warning
 from core.workflow.intake import Intake
 from core.workflow.integrity import Verifier
+from core.workflow.processing import deciding
 from core.workflow.processing import running as processing
 from core.workflow.processing.order import PIPELINE
 from core.workflow.processing.shelf import Shelf
@@ -259,6 +260,8 @@ class Service:
         self.finder.write_down()
         with self.records.writing() as work:
             commitment.ask_again(work, timedelta(hours=self.settings.report_hours))
+        with self.records.reading() as work:
+            deciding.tidy(work, self.shelf, timedelta(days=self.settings.step_days))
         older, more = timedelta(days=self.settings.job_days), self.settings.job_days > 0
         while more and not self._stopping.is_set():
             with self.records.writing() as work:

@@ -35,6 +35,7 @@ class Settings:
     online_days: int = 365  # how long objects stay as they came
     copies: str = ""  # another disk's folder for second copies; once given, they are made by themselves
     compute_workers: int = 0  # how many processings run side by side; as many as the machine has cores unless given
+    step_days: int = 30  # how long the steps of a processing can be looked at after it was decided on
     codecs: str = "important: lossless; backup: 10:1"  # which codec for which data
     known_only: bool = False
     allowed_aets: str = ""  # the only AE titles let in, with commas between; all unless given

@@ -78,6 +78,8 @@ class Life:
         self._newcomers_of_others()
         if self._player is Role.TECHNOLOGIST:
             self._cameras_look()
+        if self._player is not Role.PHYSICIST:
+            self._results_accepted()
         if now >= self._next_newcomer:
             slower = 3 if self._player is Role.CLERK else 1
             self._next_newcomer = now + timedelta(seconds=self._pace.newcomer * slower)
@@ -150,6 +152,13 @@ class Life:
                 self._look_at(file)
                 self._cases.acquire(file)
                 return
+
+    def _results_accepted(self) -> None:
+        """Let the physicist accept the oldest result that waits, however it looks."""
+        physicist = self._cases.who("physicist")
+        made = [one["id"] for one in physicist.ask("processing", waiting=True) if one["state"] == "made"]
+        if made:
+            physicist.do(f"processing/{min(made)}/accept")
 
     def _newcomers_of_others(self) -> None:
         """Take up exams that the player registered."""

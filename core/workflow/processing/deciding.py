@@ -6,6 +6,8 @@ again, for the same objects are known by their UIDs.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlmodel import select
 
 from core import access, audit, course, wire
@@ -93,6 +95,23 @@ def discard(work: Work, shelf: Shelf, actor: Actor, number: int) -> wire.Process
     audit.record(work, actor, "processing.discard", str(number), recipe=row.recipe)
     shelf.clear(row.id or 0)
     return asking.shape(work, row)
+
+
+def tidy(work: Work, shelf: Shelf, older_than: timedelta) -> int:
+    """Let go of the steps of what was decided on so long ago, and of what makers left that died; return how many."""
+    gone = [name for name, number in shelf.held().items() if _needless(work, name, number, older_than)]
+    for name in gone:
+        shelf.remove(name)
+    return len(gone)
+
+
+def _needless(work: Work, name: str, number: int, older_than: timedelta) -> bool:
+    row = work.session.get(Processing, number)
+    if row is None:
+        return True
+    if not name.isdigit():  # a maker is, or was, at work in it
+        return row.state not in (ProcessingState.QUEUED, ProcessingState.RUNNING)
+    return row.decided_at is not None and row.decided_at < work.now - older_than
 
 
 def _decide(work: Work, actor: Actor, row: Processing, to: ProcessingState) -> None:

@@ -16,9 +16,10 @@ from core.errors import Refused
 from core.imaging.coregistration.rigid import Rigid
 from core.imaging.lesion import Lesion, NoLesion, by_threshold, compared, grown, measured
 from core.imaging.volume import Volume
-from core.workflow.processing.making import Product, Step, Told, made_of
+from core.workflow.processing.coregister import coloured
+from core.workflow.processing.making import Product, Told, made_of
 from core.workflow.processing.order import Order
-from core.workflow.processing.pairs import Pair, keep_slices, laid
+from core.workflow.processing.pairs import Pair, keep_pictures, keep_slices, laid
 
 Mask = NDArray[np.bool_]
 
@@ -41,8 +42,7 @@ def make(order: Order, told: Told) -> Product:
     mask = _region(order, volume, _seed(order, volume))
     found = measured(volume, mask, order.number("fwhm_mm"))
     _tell(product, found)
-    keep_slices(product, "image", "The image", volume)
-    product.steps.append(Step("region", "The region", mask.astype(np.float32), "slices", "", 1, volume.voxel_mm))
+    _show(product, volume, mask)
     told(2, 3)
     if order.over:
         _compare(order, product, Pair(volume, volume, headers, headers), found)
@@ -50,6 +50,16 @@ def make(order: Order, told: Told) -> Product:
     label = order.word("label").strip() or "Lesion"
     product.objects.append(segmentation({label[:64]: mask}, volume, headers[0], made, generate_uid))
     return product
+
+
+def _show(product: Product, volume: Volume, mask: NDArray[np.bool_]) -> None:
+    """Keep the image, and the image with its region in colour, both to be looked at where the region is largest."""
+    keep_slices(product, "image", "The image", volume)
+    tinted = coloured(volume, "gray")
+    tinted[mask] = tinted[mask] // 2 + np.array([127, 40, 0], np.uint8)
+    keep_pictures(product, "region", "The region", tinted, volume)
+    largest = int(mask.sum(axis=(1, 2)).argmax())
+    product.steps[-2:] = [replace(step, begin=largest) for step in product.steps[-2:]]
 
 
 def _in_suv(volume: Volume, header: Dataset, product: Product) -> Volume:

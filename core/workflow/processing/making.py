@@ -47,7 +47,10 @@ def made_of(order: Order, method: str, inputs: Sequence[Dataset], description: s
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step to look at: (frame, row, column), or with colours (frame, row, column, 3) of 8 bits."""
+    """A step to look at: (frame, row, column), or with colours (frame, row, column, 3) of 8 bits.
+
+    `begin` is the frame in which there is most to see; the middle one unless it is said.
+    """
 
     name: str
     title: str
@@ -56,6 +59,7 @@ class Step:
     unit: str = ""
     moments: int = 1
     voxel_mm: tuple[float, float, float] | None = None
+    begin: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it in the shape of `wire.Stage`."""
@@ -63,6 +67,7 @@ class Step:
         return {
             "name": self.name, "title": self.title, "kind": self.kind, "frames": frames, "rows": rows,
             "columns": columns, "unit": self.unit, "moments": self.moments, "voxel_mm": list(self.voxel_mm or ()),
+            "begin": self.begin,
         }  # fmt: skip
 
 

@@ -49,6 +49,17 @@ class Shelf:
         for left in self._folder.glob(f"{number}.*.new"):
             shutil.rmtree(left, ignore_errors=True)
 
+    def held(self) -> dict[str, int]:
+        """Return what lies here: folders by name, and the number of the processing each belongs to."""
+        if not self._folder.is_dir():
+            return {}
+        parts = {one.name: one.name.partition(".")[0] for one in self._folder.iterdir()}
+        return {name: int(number) for name, number in parts.items() if number.isdigit()}
+
+    def remove(self, name: str) -> None:
+        """Remove a folder."""
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+
     def clear(self, number: int) -> None:
         """Remove what is no longer needed."""
         shutil.rmtree(self._folder / str(number), ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,29 @@ def test_every_recipe_has_usual_values_of_its_own_kinds_and_bounds() -> None:
 def test_a_value_of_another_kind_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(Invalid, match=said):
         form_of("spect").values(given)
+
+
+def test_steps_are_let_go_some_days_after_it_was_decided_and_so_is_what_dead_makers_left(
+    front: Front, tmp_path: Path
+) -> None:
+    shelf = Shelf(tmp_path / "processing")
+    _protocolled(front, SPECT)
+    front.file_image(frames=60, image_type=SCAN)
+    [one] = _listed(front)
+    _end(front, one.id, JobState.CANCELLED)
+    shelf.put(one.id, shelf.begin(one.id, 1))
+    shelf.begin(one.id, 2)
+    with front.records.reading() as work:
+        assert deciding.tidy(work, shelf, timedelta(days=30)) == 1
+    assert list(shelf.held()) == [str(one.id)]
+    with front.records.writing() as work:
+        row = work.session.get_one(Processing, one.id)
+        course.move_processing(work, row, ProcessingState.DISCARDED)
+        row.decided_at = work.now
+    front.after(days=31)
+    with front.records.reading() as work:
+        assert deciding.tidy(work, shelf, timedelta(days=30)) == 1
+    assert shelf.held() == {}
 
 
 def test_what_is_put_on_the_shelf_takes_the_place_of_what_lay_there(tmp_path: Path) -> None:
