@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.config import RAISE
-from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian
-from pydicom.valuerep import validate_value
 
 from core.dicom.charset import Charset, charset_of, fit_text
 from core.dicom.convert.values import derived_uid
-from core.dicom.elements import items, text, texts, value
+from core.dicom.elements import items, text, texts
+from core.dicom.volumes.taking_over import copied
+from core.errors import Refused
 from core.imaging.volume import Volume
 
 UidMaker = Callable[[], str]
@@ -105,7 +104,13 @@ def _written(one: str | float | bool) -> str:  # noqa: FBT001 - a value of a par
 
 
 def begun(storage_class: str, like: Dataset, made: Made, new_uid: UidMaker, modality: str) -> Dataset:
-    """Return the modules common to all we make: patient, study, series, equipment, SOP common, derivation."""
+    """Return the modules common to all we make: patient, study, series, equipment, SOP common.
+
+    Raises
+    ------
+    Refused
+        The source belongs to no study.
+    """
     out = Dataset()
     out.update(_subject(like))
     charset = charset_of(texts(out, "SpecificCharacterSet"))
@@ -149,8 +154,7 @@ def derived(out: Dataset, made: Made) -> None:
 def acquired_times(out: Dataset, like: Dataset) -> None:
     """Take over when the source was acquired."""
     for name in ("AcquisitionDate", "AcquisitionTime"):
-        if text(like, name) and _sound(like, name):
-            setattr(out, name, text(like, name))
+        copied(out, like, (name,))
 
 
 def frame_of_reference(volume: Volume, like: Dataset) -> str:
@@ -163,8 +167,23 @@ def space_of(header: Dataset) -> str:
     return text(header, "FrameOfReferenceUID") or derived_uid("frame of reference", text(header, "SOPInstanceUID"))
 
 
+def put_isotope(out: Dataset) -> None:
+    """Complete what was given: the nuclide's code is asked for, and may be empty (PS3.3 C.8.4.10, C.8.9.2)."""
+    for given in items(out, "RadiopharmaceuticalInformationSequence"):
+        if "RadionuclideCodeSequence" not in given:
+            given.RadionuclideCodeSequence = []
+
+
 def reference(storage_class: str, uid: str, purpose: Code | None = None) -> Dataset:
-    """Return a reference to an object, with its purpose where one is asked for."""
+    """Return a reference to an object, with its purpose where one is asked for.
+
+    Raises
+    ------
+    Refused
+        It has no UID to be named by.
+    """
+    if not (storage_class and uid):
+        raise Refused("an object it was made from has no SOP Class or Instance UID to be named by")
     out = Dataset()
     out.ReferencedSOPClassUID, out.ReferencedSOPInstanceUID = storage_class, uid
     if purpose is not None:
@@ -201,43 +220,6 @@ def decimals(numbers: Iterable[float]) -> list[str]:
     return [decimal(one) for one in numbers]
 
 
-def copied(out: Dataset, like: Dataset, names: Sequence[str]) -> None:
-    """Take over elements that are there and sound; of items, what is sound in them."""
-    for name in names:
-        if name in like and _sound(like, name):
-            out[name] = copy.deepcopy(like[name])
-            for one in items(out, name):
-                _cleaned(one)
-
-
-def _cleaned(dataset: Dataset) -> None:
-    """Leave out private elements, empty sequences and values that their representation does not allow."""
-    for element in list(dataset):
-        bad = element.tag.is_private or (element.VR == "SQ" and not element.value) or not _allowed(element.VR, element)
-        if bad:
-            del dataset[element.tag]
-        elif element.VR == "SQ":
-            for one in element.value:
-                _cleaned(one)
-
-
-def _allowed(kind: str, element: DataElement) -> bool:
-    """Whether every value is one its value representation allows."""
-    if kind not in _WRITTEN:
-        return True
-    values = element.value if element.VM > 1 else [element.value]
-    try:
-        for one in values:
-            validate_value(kind, None if one is None else str(one), RAISE)
-    except ValueError:
-        return False
-    return True
-
-
-_WRITTEN = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UI"))
-"""Representations whose values are text of a form."""
-
-
 def put_pixels(out: Dataset, stored: NDArray[np.generic]) -> None:
     """Describe (frame, row, column) of 8 or 16 bits, or (frame, row, column, 3) of 8, and put them in."""
     bits = stored.dtype.itemsize * 8
@@ -255,17 +237,12 @@ def put_pixels(out: Dataset, stored: NDArray[np.generic]) -> None:
 def _subject(like: Dataset) -> Dataset:
     out = Dataset()
     copied(out, like, SUBJECT)
+    if "StudyInstanceUID" not in out:
+        raise Refused("the object it was made from has no Study Instance UID: nothing can be filed beside it")
     for name in EMPTY:
         if name not in out:
             setattr(out, name, "")
     return out
-
-
-def _sound(like: Dataset, name: str) -> bool:
-    """Whether an element can be read, and its value representation allows its values."""
-    if value(like, name) is None:
-        return False
-    return _allowed(like[name].VR, like[name])
 
 
 def _local(at: datetime, zone: str) -> datetime:

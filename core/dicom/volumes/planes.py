@@ -37,7 +37,7 @@ class Held:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of its frames."""
-        return int(self.header.Rows), int(self.header.Columns)
+        return whole(self.header, "Rows") or 0, whole(self.header, "Columns") or 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)

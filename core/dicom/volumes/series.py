@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import UID, CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 
-from core.dicom.elements import item, text
+from core.dicom.elements import text
 from core.dicom.volumes.made import (
     Made,
     UidMaker,
     acquired_times,
     begun,
-    copied,
     decimal,
     decimals,
     derived,
     frame_of_reference,
+    put_isotope,
     put_pixels,
 )
 from core.dicom.volumes.storing import in_words
+from core.dicom.volumes.taking_over import copied
 from core.dicom.volumes.tomographic import recon_tomo
 from core.errors import Refused
 from core.imaging.volume import Volume
@@ -62,6 +63,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
                 "Units": "BQML", "CountsSource": "EMISSION", "CorrectedImage": "", "DecayCorrection": "NONE",
                 "CollimatorType": "NONE", "PatientOrientationCodeSequence": [], "FrameReferenceTime": "0",
                 "PatientGantryRelationshipCodeSequence": [], "RadiopharmaceuticalInformationSequence": [],
+                "ActualFrameDuration": None,
             },
         ),
         "MR": _Kind(
@@ -137,7 +139,7 @@ def _slice(
     _put_plane(out, volume, place)
     put_pixels(out, stored[None])
     if modality == "PT":
-        _put_pet(out, like, volume.grid[0])
+        _put_pet(out, volume.grid[0])
     out.RescaleIntercept, out.RescaleSlope = "0", decimal(slope)
     out.RescaleType = {"CT": "HU", "PT": text(out, "Units")}.get(modality, "US")
     return out
@@ -153,15 +155,15 @@ def _put_plane(out: Dataset, volume: Volume, place: int) -> None:
     )
 
 
-def _put_pet(out: Dataset, like: Dataset, slices: int) -> None:
+def _put_pet(out: Dataset, slices: int) -> None:
     """Complete PET Series and Image (PS3.3 C.8.9.1, C.8.9.4)."""
     out.SeriesType, out.NumberOfSlices, out.ImageIndex = ["STATIC", "IMAGE"], slices, out.InstanceNumber
     for name in ("AcquisitionDate", "AcquisitionTime"):
         if name not in out:
             setattr(out, name, "")
-    if not text(item(like, "RadiopharmaceuticalInformationSequence"), "RadionuclideTotalDose"):
-        for given in out.RadiopharmaceuticalInformationSequence:
-            given.RadionuclideTotalDose = text(given, "RadionuclideTotalDose")
+    put_isotope(out)
+    for given in out.RadiopharmaceuticalInformationSequence:
+        given.RadionuclideTotalDose = text(given, "RadionuclideTotalDose")
 
 
 def uids_of(objects: Sequence[Dataset]) -> tuple[tuple[str, str], ...]:

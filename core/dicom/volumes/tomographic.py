@@ -20,14 +20,15 @@ from core.dicom.volumes.made import (
     acquired_times,
     begun,
     code,
-    copied,
     decimal,
     decimals,
     derived,
     frame_of_reference,
+    put_isotope,
     put_pixels,
 )
 from core.dicom.volumes.storing import in_words
+from core.dicom.volumes.taking_over import copied
 from core.errors import Refused
 from core.imaging.slices import normal_of
 from core.imaging.volume import Volume
@@ -92,6 +93,7 @@ def _filled_in(out: Dataset) -> None:
     ):  # fmt: skip
         if name not in out:
             setattr(out, name, [])
+    put_isotope(out)
     out.NumberOfEnergyWindows = max(1, len(out.EnergyWindowInformationSequence))
     out.CountsAccumulated = None
 
