@@ -62,10 +62,11 @@ class Steps:
         return True
 
     def _see(self, number: int) -> None:
-        """Go to a step: to the same frame where it has as many, else to its middle, where there is most to see."""
+        """Go to a step: to the same frame where it has as many, else to where there is most to see."""
         before, self.number = self.frames, number
+        begin = self._stages[number]["begin"]
         if self.frames != before or not self.frame:
-            self.frame = self.frames // self.moments // 2
+            self.frame = self.frames // self.moments // 2 if begin is None else begin
 
     def step(self, by: int, *, round_about: bool = False) -> bool:
         """Go on by so many frames, back to the first after the last when `round_about`; False at the end."""

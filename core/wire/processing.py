@@ -60,6 +60,7 @@ class Stage(Shape):
     unit: str = ""
     moments: int = 1  # frames are moments times slices
     voxel_mm: list[float] = []
+    begin: int | None = None  # the frame in which there is most to see; the middle one unless it is said
 
 
 class Processing(Shape):

@@ -390,7 +390,7 @@ def test_strides_end_where_they_end() -> None:
 
 
 def test_the_eye_stays_on_its_step_when_there_are_more() -> None:
-    stages = [{"name": name, "frames": frames, "moments": 1} for name, frames in STAGES.items()]
+    stages = [{"name": name, "frames": frames, "moments": 1, "begin": None} for name, frames in STAGES.items()]
     steps = Steps(stages[:2])
     assert steps.stage == stages[1]
     steps.step(3)
@@ -402,7 +402,7 @@ def test_the_eye_stays_on_its_step_when_there_are_more() -> None:
 
 
 def test_cine_of_a_beating_heart_stays_at_its_slice() -> None:
-    stage = {"name": "short_axis", "frames": 24, "moments": 8}
+    stage = {"name": "short_axis", "frames": 24, "moments": 8, "begin": None}
     steps = Steps([stage])
     assert (steps.frame, place(stage, steps.frame)) == (1, "2/3 (1/8)")
     assert steps.coming(2, 1) == [4, 7]
