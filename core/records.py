@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ _BUSY_MILLISECONDS = 30_000
 _WRITERS_PAGES = -65_536  # kilobytes of cache, SQLite counts them below zero
 _STATEMENTS = 512  # kept prepared by each connection
 _GATHER_SECONDS = 0.03  # news of one burst are heard at once
+_LOOK_SECONDS = 0.02  # between two looks for what another process has committed
 _WRITERS_QUEUE = 7_077_001  # PostgreSQL advisory lock: writers of all processes stand in one queue
 
 
@@ -209,12 +210,30 @@ class Records:
             session.expunge_all()  # rows keep what was read; a rollback would empty them
 
     def wait_for_news(self, seconds: float) -> None:
-        """Sleep until this process has committed something and a little longer, at most about `seconds`."""
-        with self._news:
-            before = self._told
-            told = self._news.wait_for(lambda: self._told != before, timeout=seconds)
+        """Sleep until something was committed and a little longer, at most about `seconds`.
+
+        What other processes commit is noticed in SQLite, at the cost of a look at its header now and then.
+        """
+        before, until = self._told, time.monotonic() + seconds
+        with self._edition() as edition:
+            written, told = edition(), False
+            while not told and (left := until - time.monotonic()) > 0:
+                with self._news:
+                    told = self._news.wait_for(lambda: self._told != before, timeout=min(left, _LOOK_SECONDS))
+                told = told or edition() != written
         if told:
             time.sleep(_GATHER_SECONDS)
+
+    @contextmanager
+    def _edition(self) -> Iterator[Callable[[], object]]:
+        """Give what tells one state of the database from another; always the same where that cannot be told."""
+        if self._engine.dialect.name != "sqlite":
+            yield bool
+            return
+        with closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            yield lambda: cursor.execute("PRAGMA data_version").fetchone()
+            cursor.close()
 
     def last_event(self) -> int:
         """The newest event's sequence number; 0 when there is none."""

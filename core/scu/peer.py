@@ -31,7 +31,7 @@ from pynetdicom.sop_class import (
 
 from core.dicom import codecs
 from core.dicom.information_models import PATIENT_ROOT, STUDY_ROOT, WORKLIST, Model
-from core.dicom.objects import dataset_offset
+from core.dicom.objects import dataset_offset, dataset_start
 from core.dimse import association as engine
 from core.dimse.association import connect
 from core.dimse.line import Ended
@@ -207,7 +207,8 @@ class Peer:
         try:
             with ExitStack() as open_files:
                 if one.transfer_syntax in syntaxes:
-                    syntax, pieces = one.transfer_syntax, _pieces(open_files.enter_context(one.path.open("rb")))
+                    file = open_files.enter_context(one.path.open("rb", buffering=0))
+                    syntax, pieces = one.transfer_syntax, _pieces(file)
                 else:
                     offset = dataset_offset(one.path)
                     syntax, dataset = codecs.transcode(one.path, offset, one.transfer_syntax, syntaxes)
@@ -389,11 +390,17 @@ def _contexts_of(objects: Sequence[Object]) -> list[Proposed]:
     return own + [Proposed(sop_class, plain) for sop_class in dict.fromkeys(sop_class for sop_class, _ in kept)]
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the dataset of a file, behind its file meta information."""
-    file.seek(dataset_offset(Path(file.name)))
-    while piece := file.read(_PIECE):
-        yield _even(piece)
+def _pieces(file: BinaryIO) -> Iterator[bytes | memoryview]:
+    """Yield the dataset of a file, behind its file meta information; its length is made even at the end."""
+    head = file.read(_PIECE)
+    piece = memoryview(head)[dataset_start(head) :]
+    size = 0
+    while piece:
+        yield piece
+        size += len(piece)
+        piece = memoryview(file.read(_PIECE))
+    if size % 2:
+        yield b"\0"
 
 
 def _even(piece: bytes) -> bytes:

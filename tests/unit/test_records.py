@@ -15,6 +15,7 @@ from sqlmodel import SQLModel, select
 
 from core.model import Serial, Site
 from core.records import Records
+from tests.tables import laid
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.peer("postgres"))])
@@ -163,6 +164,30 @@ def test_whoever_waits_for_news_wakes_at_a_commit(records: Records) -> None:
         woken.wait(0.05)
     thread.join()
     assert woken.is_set()
+
+
+def test_whoever_waits_for_news_wakes_at_another_process_commit(tmp_path: Path) -> None:
+    url = laid(tmp_path / "shared.sqlite")
+    ours, theirs = (Records(url, new_uid=str) for _ in range(2))  # neither knows the other's memory
+    with theirs.writing() as work:
+        work.add(Site(code="MAIN"))
+    woken = threading.Event()
+
+    def wait() -> None:
+        ours.wait_for_news(600)
+        woken.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    for number in range(2000):
+        with theirs.writing() as work:
+            work.tell("MAIN", "exam", f"A{number}")
+        if woken.wait(0.05):
+            break
+    assert woken.is_set()
+    thread.join()
+    for records in (ours, theirs):
+        records.close()
 
 
 def test_a_statement_that_fails_does_not_say_its_values(records: Records) -> None:
