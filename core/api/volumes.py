@@ -38,11 +38,12 @@ def router(records: Records, box: VolumeBox) -> APIRouter:
     @routes.get("/volumes/{uid}/picture", responses={200: {"model": wire.Picture}})
     def picture(uid: str, actor: Caller, look: Annotated[wire.VolumeLook, Query()]) -> JSONResponse:
         found = laid(actor, uid, look)
-        return JSONResponse(planes.picture(found.below, look, found.above))
+        return JSONResponse(planes.picture(found.below, found.look, found.above, found.notes))
 
     @routes.get("/volumes/{uid}/export", response_class=Response, responses=PICTURE_FILE)
     def export(uid: str, actor: Caller, asked: Annotated[wire.VolumeExport, Query()]) -> Response:
         found = laid(actor, uid, asked)
+        asked = asked.model_copy(update={"at": found.look.at})
         return Response(exporting.of_volume(found.below, asked, found.above), media_type=f"image/{asked.format}")
 
     @routes.post("/volumes/{uid}/regions")

@@ -68,6 +68,7 @@ class VolumeLook(Look):
     plane: Plane = "axial"
     slice: Finite | None = None
     at: PatientPoint | None = None
+    at_in: Short = ""  # the series in whose millimetres `at` is told; a registration moves it here
     angle: Finite = 0.0
     moment: Annotated[int, Field(ge=-1, le=100_000)] = -1
     over: Short = ""  # series (or object) drawn over this one

@@ -45,7 +45,7 @@ def of_image(box: LightBox, row: Image, asked: wire.Export, series: Sequence[Ima
     last = first if asked.format == "png" else _last(asked, row.frames - 1)
     _affordable(asked, last - first + 1)
     look = _in_cells(asked)
-    scaled = look.model_copy(update={"grid": last - first + 1}) if last > first else look
+    scaled = look.model_copy(update={"grid": (last - first) // look.step + 1}) if last > first else look
     frames, request = box.drawable(row, scaled, series)
     try:
         shown = render(frames, request) if last == first else None

@@ -20,7 +20,7 @@ from core.imaging.volume import Affine, Volume
 from core.model import Batch, Exam, Image
 from core.records import Work
 from core.workflow import viewing, volumes
-from core.workflow.planes import Above
+from core.workflow.planes import Above, point_of
 from core.workflow.volumes import Asked, Standing, VolumeBox
 
 REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"
@@ -30,36 +30,43 @@ _MOST_REGISTRATIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The stored objects of both series, and the registrations that may tell how they fit, the latest first."""
+    """The series a look speaks of, and the registrations that may tell how they fit, the latest first.
+
+    `pointed` is the one in whose millimetres the place is told.
+    """
 
     below: Asked
     above: Asked | None = None
+    pointed: Asked | None = None
     registrations: Sequence[Image] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """A volume, and what is to be drawn over it."""
+    """A volume, what is to be drawn over it, and the look with its place in the volume's own millimetres."""
 
     below: Standing
+    look: wire.VolumeLook
     above: Above | None = None
+    notes: tuple[str, ...] = ()
 
 
 def objects_of(work: Work, actor: Actor, uid: str, look: wire.VolumeLook, box: VolumeBox) -> Objects:
     """Return what a look needs, for somebody who may look at all of it."""
     below = volumes.asked(work, actor, uid, box)
-    if not look.over:
-        return Objects(below)
-    above = volumes.asked(work, actor, look.over, box)
-    if look.registration == "none":
-        return Objects(below, above)
+    above = volumes.asked(work, actor, look.over, box) if look.over else None
+    elsewhere = look.at and look.at_in and look.at_in != uid
+    pointed = volumes.asked(work, actor, look.at_in, box) if elsewhere else None
+    if look.registration == "none" or (above is None and pointed is None):
+        return Objects(below, above, pointed)
     if look.registration:
-        return Objects(below, above, [viewing.image(work, actor, look.registration)])
-    return Objects(below, above, _registrations(work, below.site, {*below.batches, *above.batches}))
+        return Objects(below, above, pointed, [viewing.image(work, actor, look.registration)])
+    batches = {batch for one in (below, above, pointed) if one for batch in one.batches}
+    return Objects(below, above, pointed, _registrations(work, below.site, batches))
 
 
 def laid(box: VolumeBox, found: Objects, look: wire.VolumeLook) -> Laid:
-    """Return the volumes of a look, and how the upper one lies on the lower.
+    """Return the volumes of a look, how the upper one lies on the lower, and where its place is.
 
     Raises
     ------
@@ -67,16 +74,31 @@ def laid(box: VolumeBox, found: Objects, look: wire.VolumeLook) -> Laid:
         They make no volumes, or the registration asked for says nothing of them.
     """
     below = volumes.chosen(box.volumes(found.below), look.volume)
-    if found.above is None:
-        return Laid(below)
-    above = volumes.chosen(box.volumes(found.above), look.over_volume)
-    for row in found.registrations:
-        transform = fitting(below.volume, above.volume, box.registration(row))
+    above: Above | None = None
+    notes: tuple[str, ...] = ()
+    if found.pointed is not None:
+        pointed = volumes.chosen(box.volumes(found.pointed), 0)
+        transform, _, notes = _fit(box, pointed.volume, below.volume, found.registrations)
+        place = (transform @ np.append(point_of(look.at or ""), 1.0))[:3]
+        look = look.model_copy(update={"at": ",".join(f"{one:.4f}" for one in place)})
+    if found.above is not None:
+        over = volumes.chosen(box.volumes(found.above), look.over_volume)
+        transform, how, doubts = _fit(box, below.volume, over.volume, found.registrations)
+        if look.registration not in ("", "none", how):
+            raise Refused(f"registration {look.registration} says nothing of these two images")
+        above, notes = Above(over, transform, how), (*notes, *doubts)
+    return Laid(below, look, above, tuple(dict.fromkeys(notes)))
+
+
+def _fit(
+    box: VolumeBox, one: Volume, other: Volume, registrations: Sequence[Image]
+) -> tuple[Affine, str, tuple[str, ...]]:
+    """Return what takes one volume's millimetres to another's, what told it, and what is to be doubted."""
+    for row in registrations:
+        transform = fitting(one, other, box.registration(row))
         if transform is not None:
-            return Laid(below, Above(above, transform, row.sop_uid))
-    if look.registration not in ("", "none"):
-        raise Refused(f"registration {look.registration} says nothing of these two images")
-    return Laid(below, Above(above, np.eye(4), AS_THEY_LIE, tuple(_doubts(below.volume, above.volume))))
+            return transform, row.sop_uid, ()
+    return np.eye(4), AS_THEY_LIE, tuple(_doubts(one, other))
 
 
 def fitting(below: Volume, above: Volume, registered: Sequence[Registered]) -> Affine | None:

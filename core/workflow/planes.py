@@ -5,6 +5,7 @@ Both are drawn at one size from the same planes, so that their pixels lie upon e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +32,6 @@ class Above:
     standing: Standing
     transform: Affine
     registration: str
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,10 @@ class Sheet:
     moment: int
 
 
-def picture(standing: Standing, look: wire.VolumeLook, above: Above | None = None) -> dict[str, object]:
-    """Draw planes of a volume, in the shape that travels (`wire.Picture`).
+def picture(
+    standing: Standing, look: wire.VolumeLook, above: Above | None = None, notes: Sequence[str] = ()
+) -> dict[str, object]:
+    """Draw planes of a volume, in the shape that travels (`wire.Picture`), with what is to be said of it.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def picture(standing: Standing, look: wire.VolumeLook, above: Above | None = Non
         The unit asked for cannot be told.
     """
     try:
-        return _picture(standing, look, above)
+        return {**_picture(standing, look, above), "notes": list(notes)}
     except ValueError as error:
         raise Invalid(str(error)) from error
 
@@ -69,7 +71,6 @@ def _picture(standing: Standing, look: wire.VolumeLook, above: Above | None) -> 
         travels["value"] = value_at(standing, look.moment, point, look.unit)
     if above and drawn.upper:
         travels["over"] = _over(above, drawn.upper, point, look)
-        travels["notes"] = list(above.notes)
     return travels
 
 

@@ -174,7 +174,7 @@ class Standing:
         return self._projectors[key]
 
     def whole_window(self, moment: int, how: Automatic) -> Window:
-        """Return the window that suits the whole, in the volume's own unit: of all moments, or (-1) of them together."""
+        """Return the window that suits the whole, in its own unit: of all moments, or (-1) of them together."""
         key = (min(moment, 0), how)
         if key not in self._windows:
             self._windows[key] = automatic(self._telling(moment), how)

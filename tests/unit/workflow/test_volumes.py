@@ -86,7 +86,7 @@ class Gantry:
     def fused(self, **said: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a look says
         look = wire.VolumeLook(over=self.pet, **said)
         found = self.laid(look)
-        return planes.picture(found.below, look, found.above)
+        return planes.picture(found.below, found.look, found.above, found.notes)
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +227,8 @@ def test_a_stored_registration_moves_what_lies_over(tmp_path: Path) -> None:
     one, other = (colours(each)[..., 0].astype(float) for each in (plain, shifted))
     rolled = np.roll(one, -round(across), axis=1)
     assert np.abs(rolled - other)[:, :60].mean() < 0.3 * np.abs(one - other)[:, :60].mean()
+    here = gantry.laid(wire.VolumeLook(at="10,20,4", at_in=gantry.pet)).look.at
+    assert [float(one) for one in str(here).split(",")] == [-30.0, 20.0, 4.0]  # PET's millimetres, in those of CT
     assert gantry.fused(slice=5, registration="none")["over"]["registration"] == "as_they_lie"
     assert gantry.fused(slice=5, registration=uid)["over"]["registration"] == uid
     with pytest.raises(Refused, match="says nothing of these two"):
