@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -171,3 +173,30 @@ def test_a_volume_without_any_number_is_drawn_as_nothing() -> None:
         volume = Volume(np.full((4, 5, 6), np.nan, np.float32), affine)
         assert not Projector.of(volume).seen(15).any()
         assert np.isnan(plane(volume, cut(volume, "axial"), 0)).all()
+
+
+def test_oblique_planes_have_the_values_simpleitk_resamples() -> None:
+    sitk: Any = SimpleITK  # it ships no types
+    volume = made(Rotation.from_euler("xyz", (25, 10, -40), degrees=True).as_matrix(), (2.0, 3.0, 4.0))
+    volume.array[:] = np.random.default_rng(4).random(volume.array.shape)
+    through = cut(volume, "sagittal")
+    number = through.grid[0] // 2
+    ours = plane(volume, through, number)
+    affine = volume.affine
+    image = sitk.GetImageFromArray(volume.array)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    onto = through.affine[:3, :3]
+    theirs = sitk.ResampleImageFilter()
+    theirs.SetSize((through.grid[2], through.grid[1], 1))
+    theirs.SetOutputSpacing(np.linalg.norm(onto, axis=0).tolist())
+    theirs.SetOutputOrigin(through.point_of(0.5, 0.5, number).tolist())
+    theirs.SetOutputDirection((onto / np.linalg.norm(onto, axis=0)).ravel().tolist())
+    theirs.SetInterpolator(sitk.sitkLinear)
+    theirs.SetDefaultPixelValue(float("nan"))
+    expected = sitk.GetArrayFromImage(theirs.Execute(image))[0]
+    both = np.isfinite(ours) & np.isfinite(expected)
+    assert both.sum() > 0.9 * np.isfinite(ours).sum() > 30
+    np.testing.assert_allclose(ours[both], expected[both], atol=1e-5)
