@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from core.imaging.acquisition import Orbit
 from core.imaging.phantom.shapes import FWHM_PER_SIGMA
-from core.imaging.phantom.volumes import WATER_PER_MM, Volume, depth_under_skin
+from core.imaging.phantom.volumes import WATER_PER_MM, Volume, depth_under_skin, falling
 
 Expected = NDArray[np.float32]
 
@@ -74,7 +73,7 @@ def primary(volume: Volume, voxel_mm: float, orbit: Orbit, outline: tuple[float,
         across = (-x * np.cos(angle) + y * np.sin(angle)) / voxel_mm + (size - 1) / 2
         seen = np.exp(-optics.attenuation_per_mm * depth_under_skin(x, y, float(angle), outline))
         slabs, middles = _slabs(distance)
-        seen_in = (_onto(across, slabs, seen, size) @ voxels).reshape(len(middles), size, slices)
+        seen_in = (falling(across, seen, size, slabs) @ voxels).reshape(len(middles), size, slices)
         for slab, middle in zip(seen_in, middles, strict=True):
             sigma = optics.fwhm_mm(middle) / voxel_mm / FWHM_PER_SIGMA
             views[view] += ndimage.gaussian_filter(slab, sigma, mode="constant").T
@@ -85,21 +84,6 @@ def _slabs(distance: NDArray[np.float64]) -> tuple[NDArray[np.intp], list[float]
     """Deal points into slabs by their distance from the detector: the number of each point's, and their middles."""
     slabs = np.floor((distance - distance.min()) / _SLAB_MM).astype(np.intp)
     return slabs, [float(distance.min() + (number + 0.5) * _SLAB_MM) for number in range(int(slabs.max()) + 1)]
-
-
-def _onto(
-    across: NDArray[np.float64], slabs: NDArray[np.intp], seen: NDArray[np.float64], size: int
-) -> scipy.sparse.csr_matrix[np.float32]:
-    """Return the matrix of points onto the two bins beside them, slab by slab: (slab * bin, point)."""
-    left = np.floor(across).astype(np.intp)
-    bins = np.concatenate((left, left + 1))
-    weights = np.concatenate((1 - (across - left), across - left)) * np.tile(seen, 2)
-    kept = (bins >= 0) & (bins < size)
-    places = np.tile(slabs, 2) * size + bins
-    points = np.tile(np.arange(len(across)), 2)
-    shape = ((int(slabs.max()) + 1) * size, len(across))
-    made = scipy.sparse.coo_matrix((weights[kept].astype(np.float32), (places[kept], points[kept])), shape=shape)
-    return made.tocsr()
 
 
 def scattered(seen: Expected, voxel_mm: float, optics: Optics) -> Expected:

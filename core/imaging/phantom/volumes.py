@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 Volume = NDArray[np.float32]
@@ -74,15 +75,28 @@ def projections(
     inside = np.any([volume.any(axis=0) for volume in volumes], axis=0)
     rows, columns = np.nonzero(inside)
     y, x = ((places - (size - 1) / 2) * voxel_mm for places in (rows, columns))
-    voxels = np.concatenate([volume[::-1, rows, columns] for volume in volumes])
-    bins = np.arange(size)[:, None]
+    voxels = np.ascontiguousarray(np.concatenate([volume[::-1, rows, columns] for volume in volumes]).T)
     views = np.empty((len(volumes) * slices, len(angles_deg), size), np.float32)
     for view, angle in enumerate(np.deg2rad(angles_deg)):
         across = (-x * np.cos(angle) + y * np.sin(angle)) / voxel_mm + (size - 1) / 2
         seen = np.exp(-attenuation_per_mm * depth_under_skin(x, y, float(angle), torso))
-        spread = np.clip(1 - np.abs(bins - across[None, :]), 0, None) * seen
-        views[:, view] = voxels @ spread.T.astype(np.float32)
+        views[:, view] = (falling(across, seen, size) @ voxels).T
     return views.reshape(len(volumes), slices, len(angles_deg), size).swapaxes(1, 2)
+
+
+def falling(
+    across: NDArray[np.float64], seen: NDArray[np.float64], size: int, slabs: NDArray[np.intp] | None = None
+) -> scipy.sparse.csr_matrix[np.float32]:
+    """Return the matrix of points onto the two bins beside them, slab by slab where there are any: (bin, point)."""
+    left = np.floor(across).astype(np.intp)
+    bins = np.concatenate((left, left + 1))
+    weights = np.concatenate((1 - (across - left), across - left)) * np.tile(seen, 2)
+    kept = (bins >= 0) & (bins < size)
+    places = bins if slabs is None else np.tile(slabs, 2) * size + bins
+    points = np.tile(np.arange(len(across)), 2)
+    shape = (size if slabs is None else (int(slabs.max()) + 1) * size, len(across))
+    made = scipy.sparse.coo_matrix((weights[kept].astype(np.float32), (places[kept], points[kept])), shape=shape)
+    return made.tocsr()
 
 
 def depth_under_skin(
