@@ -38,7 +38,7 @@ def on_frame(box: LightBox, row: Image, asked: wire.MeasureRegion) -> wire.Measu
 def on_plane(standing: Standing, asked: wire.MeasurePlane) -> wire.Measured:
     """Measure a region on a plane of a volume; of a view through it, the hottest voxels seen."""
     try:
-        sheet = sheet_of(standing, asked)
+        sheet = sheet_of(standing, _look(asked))
     except ValueError as error:
         raise Invalid(str(error)) from error
     held = _held(sheet.frames.array[0], asked, sheet.through.spacing_mm)
@@ -77,7 +77,7 @@ def through_moments(standing: Standing, asked: wire.AskCurves) -> wire.Curves:
     """Follow regions on a plane through the moments of a volume."""
     volume = standing.volume
     count = max(1, len(volume.moments))
-    sheet = sheet_of(standing, asked)
+    sheet = sheet_of(standing, _look(asked))
     number, factor = sheet.numbers[0], np.float32(standing.unit(asked.unit)[1])
     if asked.plane == "mip":
         raise Invalid("a view through a volume has no curve: choose a plane")
@@ -85,6 +85,12 @@ def through_moments(standing: Standing, asked: wire.AskCurves) -> wire.Curves:
     return _curves(
         asked, standing.timing or timing_of_moments((), count), stack, sheet.frames.unit, sheet.through.spacing_mm
     )
+
+
+def _look(asked: wire.MeasurePlane | wire.AskCurves) -> wire.VolumeLook:
+    """Return the look that shows the plane something is measured on."""
+    named = {"volume", "plane", "slice", "at", "angle", "moment", "unit"}
+    return wire.VolumeLook.model_validate(asked.model_dump(include=named))
 
 
 def _in_one_piece(frames: Frames, timing: Timing) -> NDArray[Any]:

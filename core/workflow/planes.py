@@ -41,7 +41,6 @@ class Sheet:
     frames: Frames
     through: Cut
     numbers: tuple[float, ...]
-    moment: int
 
 
 def picture(
@@ -108,21 +107,18 @@ def drawn_by(standing: Standing, look: wire.VolumeLook, above: Above | None) -> 
     return Drawn(sheet, lower, laid, render(laid, request_above(above.standing, look, standing)))
 
 
-def sheet_of(
-    standing: Standing, look: wire.VolumeLook | wire.MeasurePlane | wire.AskCurves, outside: float = np.nan
-) -> Sheet:
+def sheet_of(standing: Standing, look: wire.VolumeLook, outside: float = np.nan) -> Sheet:
     """Return the values of the planes a look asks for, in its unit; `outside` stands where an oblique volume ends."""
-    moment, count = getattr(look, "moment", -1), getattr(look, "grid", 1)
-    volume = standing.moment(moment)
+    volume = standing.moment(look.moment)
     unit, factor = standing.unit(look.unit)
     if look.plane == "mip":
-        projector = standing.projector(moment)
-        numbers = tuple(float(round(getattr(look, "angle", 0.0) + 360 * k / count) % 360) for k in range(count))
+        projector = standing.projector(look.moment)
+        numbers = tuple(float(round(look.angle + 360 * k / look.grid) % 360) for k in range(look.grid))
         through, values = projector.cut(numbers[0]), [projector.seen(number) for number in numbers]
         labels = tuple(f"{number:.0f}°" for number in numbers)
     else:
         through = standing.cut(look.plane)
-        numbers = _slices(through, look, count, getattr(look, "step", 1))
+        numbers = _slices(through, look)
         values = [plane(volume, through, number, outside) for number in numbers]
         labels = tuple(_label(through, number) for number in numbers)
     array = np.stack(values)
@@ -132,12 +128,10 @@ def sheet_of(
         indices=tuple(round(number) for number in numbers), total=through.grid[0] if look.plane != "mip" else 360,
         frame_ms=standing.frame_ms,
     )  # fmt: skip
-    return Sheet(frames, through, numbers, moment)
+    return Sheet(frames, through, numbers)
 
 
-def _slices(
-    through: Cut, look: wire.VolumeLook | wire.MeasurePlane | wire.AskCurves, count: int, step: int
-) -> tuple[float, ...]:
+def _slices(through: Cut, look: wire.VolumeLook) -> tuple[float, ...]:
     last = through.grid[0] - 1
     if look.at:
         first = through.slice_at(point_of(look.at))
@@ -145,10 +139,10 @@ def _slices(
     elif look.slice is not None:
         first = look.slice
     else:
-        first = float(last // 2) if count == 1 else 0.0
+        first = float(last // 2) if look.grid == 1 else 0.0
     if not 0 <= first <= last:
         raise Invalid(f"there is no slice {first:g}; the {through.name} planes are 0 to {last}")
-    return tuple(first + k * step for k in range(count) if first + k * step <= last)
+    return tuple(first + k * look.step for k in range(look.grid) if first + k * look.step <= last)
 
 
 def point_of(text: str) -> Points:
