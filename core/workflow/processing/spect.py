@@ -38,6 +38,8 @@ Body: TypeAlias = NDArray[np.float32]
 Scans: TypeAlias = list[Projections]
 
 _MOVED_BINS = 1.0
+_AGREED_BINS = 0.25
+"""Where most views lie farther off than this, the body is alike along the table and nothing can be said of motion."""
 _NUCLIDES = {"TC99M": "TC-99M", "TL201": "TL-201", "I123": "I-123", "I131": "I-131", "GA67": "GA-67", "IN111": "IN-111"}
 
 
@@ -124,7 +126,8 @@ def _still(order: Order, scans: Scans, product: Product) -> Scans:
     if order.flag("motion"):
         product.said.append(f"motion put right, the largest {motion.largest:.1f} pixels")
         return [corrections.still(one, motion) for one in scans]
-    if float(np.abs(motion.down).max()) > _MOVED_BINS:
+    off = np.abs(motion.down)
+    if float(off.max()) > _MOVED_BINS and float(np.median(off)) < _AGREED_BINS:
         product.warnings.append(
             f"a view lies {np.abs(motion.down).max():.1f} rows off: look at the linogram for motion"
         )
