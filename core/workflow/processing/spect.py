@@ -38,7 +38,7 @@ Body: TypeAlias = NDArray[np.float32]
 Scans: TypeAlias = list[Projections]
 
 _MOVED_BINS = 1.0
-_AGREED_BINS = 0.25
+_AGREED_BINS = 0.5
 """Where most views lie farther off than this, the body is alike along the table and nothing can be said of motion."""
 _NUCLIDES = {"TC99M": "TC-99M", "TL201": "TL-201", "I123": "I-123", "I131": "I-131", "GA67": "GA-67", "IN111": "IN-111"}
 

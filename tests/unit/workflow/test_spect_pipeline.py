@@ -15,6 +15,7 @@ from core.dicom.compose import Camera, Ordered, compose
 from core.dicom.tracers import TRACERS
 from core.dicom.volumes import volume_of
 from core.errors import Refused
+from core.imaging import phantom
 from core.imaging.acquisition import Acquisition, Orbit
 from core.vocabulary import Recipe
 from core.workflow.processing import making
@@ -112,6 +113,19 @@ def test_without_a_heart_the_transverse_slices_are_filed_and_it_is_said(tmp_path
     assert len(made["objects"]) == 1
     [warning] = made["warnings"]
     assert "no short and long axes: nothing in the image is shaped like a left ventricle" in warning
+
+
+def test_a_patient_who_slid_is_told_of_and_put_right_when_asked(tmp_path: Path) -> None:
+    slid = phantom.heart_for_review(np.random.default_rng(1))
+    [one] = compose(slid.acquisitions, Ordered("P1", "Zhang^Wei"), Camera("CAM1"), TRACERS["MIBI"], uid=generate_uid,
+                    clock=lambda: NOW)  # fmt: skip
+    one.save_as(tmp_path / "slid.dcm", enforce_file_format=True)
+    made = _made(tmp_path / "slid.dcm", tmp_path, {})
+    assert any("look at the linogram for motion" in warning for warning in made["warnings"])
+    down, began = np.asarray(made["numbers"]["motion_down_rows"]), round(slid.truth["from_view"])
+    assert np.median(down[began:]) - np.median(down[:began]) == pytest.approx(slid.truth["slid_rows"], abs=0.3)
+    right = _made(tmp_path / "slid.dcm", tmp_path, {"motion": True})
+    assert not any("linogram" in warning for warning in right["warnings"])
 
 
 def test_a_flood_of_another_matrix_is_refused_with_the_object(tmp_path: Path) -> None:
