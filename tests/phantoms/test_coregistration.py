@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from core.imaging.coregistration import contours
+from core.imaging.coregistration import contours, interpolation
 from core.imaging.coregistration.mutual_information import _Likeness, coregister, halved
 from core.imaging.coregistration.rigid import Rigid, apart_mm
 from core.imaging.volume import Unplaced, Volume, centred_affine
@@ -55,6 +56,18 @@ def test_the_examination_before_on_the_very_same_grid_is_found() -> None:
     moved = Rigid(np.array([0.0, 0, 2.0]), np.array([2.0, -1.5, 1.0]))
     before = noisy(body((64, 64, 64), (SPECT_MM,) * 3, "NM", moved, blur=1.1), 40, seed=1)
     assert apart_mm(coregister(now, before).transform, moved, TARGETS).mean() <= 0.3
+
+
+def test_reading_between_voxels_is_the_same_with_and_without_numba() -> None:
+    """Where numba is absent its code runs uncompiled."""
+    chance = np.random.default_rng(0)
+    image = chance.random((5, 6, 7), np.float32)
+    places = chance.random((3, 200)) * (np.asarray(image.shape)[:, None] - 1.01)
+    by_places = np.empty((4, 200), np.float32)
+    interpolation._by_places(places, image, by_places)
+    assert by_places == pytest.approx(interpolation.by_arrays(places, image), abs=1e-6)
+    assert by_places == pytest.approx(interpolation.between(places, image), abs=1e-6)
+    assert by_places[0] == pytest.approx(ndimage.map_coordinates(image, places, order=1), abs=1e-6)
 
 
 def test_the_slope_of_the_likeness_is_its_slope() -> None:

@@ -12,6 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from core.imaging.coregistration.interpolation import between
+
 Array: TypeAlias = NDArray[np.float32]
 Counts: TypeAlias = NDArray[np.float64]
 
@@ -38,7 +40,7 @@ class Samples:
 class Reading:
     """What another image has at the samples: grades from 0 to the last bin, and how fast they change.
 
-    `slopes` are (3, sample), in grades per slice, row and column; empty where nobody asked.
+    `slopes` are (3, sample), in grades per slice, row and column.
     """
 
     samples: Samples
@@ -61,7 +63,7 @@ class Reading:
         return np.asarray((self.slopes * rise) @ self.samples.points.T)
 
 
-def read(samples: Samples, to_index: NDArray[np.float64], image: Array, *, slopes: bool = False) -> Reading:
+def read(samples: Samples, to_index: NDArray[np.float64], image: Array) -> Reading:
     """Read an image between its voxels at the samples; those outside of it are left out.
 
     Parameters
@@ -72,42 +74,15 @@ def read(samples: Samples, to_index: NDArray[np.float64], image: Array, *, slope
         (3, 4) from their millimetres to this image's slice, row and column.
     image
         (slice, row, column) grades.
-    slopes
-        Whether they are wanted.
     """
-    pieces = [
-        _read(samples, slice(start, start + _PIECE), to_index, image, slopes=slopes)
-        for start in range(0, len(samples.grades), _PIECE)
-    ]
-    points, own = np.concatenate([p[0] for p in pieces], axis=1), np.concatenate([p[1] for p in pieces])
-    grades, rates = np.concatenate([p[2] for p in pieces]), np.concatenate([p[3] for p in pieces], axis=1)
-    return Reading(Samples(points, own), grades, rates)
-
-
-def _read(
-    samples: Samples, piece: slice, to_index: NDArray[np.float64], image: Array, *, slopes: bool
-) -> tuple[NDArray[np.float64], NDArray[np.intp], Array, Array]:
-    points = samples.points[:, piece]
-    places = to_index @ points
     ends = np.asarray(image.shape)[:, None] - 1.001
-    inside = ((places >= 0) & (places <= ends)).all(axis=0)
-    places = places[:, inside]
-    corner = places.astype(np.intp)
-    c, b, a = (places - corner).astype(np.float32)
-    across, row = image.shape[1] * image.shape[2], image.shape[2]
-    first = corner[0] * across + corner[1] * row + corner[2]
-    flat = image.ravel()
-    # lines along columns, planes of two lines, the cube of two planes
-    starts = [flat[first + offset] for offset in (0, row, across, across + row)]
-    rises = [
-        flat[first + offset + 1] - left for left, offset in zip(starts, (0, row, across, across + row), strict=True)
-    ]
-    lines = [left + rise * a for left, rise in zip(starts, rises, strict=True)]
-    top, bottom = lines[1] - lines[0], lines[3] - lines[2]
-    plane, under = lines[0] + top * b, lines[2] + bottom * b
-    depth = under - plane
-    rates = np.empty((3, 0), np.float32)
-    if slopes:
-        near, far = rises[0] + (rises[1] - rises[0]) * b, rises[2] + (rises[3] - rises[2]) * b
-        rates = np.stack((depth, top + (bottom - top) * c, near + (far - near) * c))
-    return points[:, inside], samples.grades[piece][inside], plane + depth * c, rates
+    points, own, values = [], [], []
+    for start in range(0, len(samples.grades), _PIECE):
+        piece = samples.points[:, start : start + _PIECE]
+        places = to_index @ piece
+        inside = ((places >= 0) & (places <= ends)).all(axis=0)
+        points.append(piece[:, inside])
+        own.append(samples.grades[start : start + _PIECE][inside])
+        values.append(between(places[:, inside], image))
+    read_there = np.concatenate(values, axis=1)
+    return Reading(Samples(np.concatenate(points, axis=1), np.concatenate(own)), read_there[0], read_there[1:])

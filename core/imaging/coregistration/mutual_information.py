@@ -124,14 +124,14 @@ class _Likeness:
 
     def of(self, transform: Rigid) -> float:
         """Return the normalised mutual information; 1 where too little overlaps."""
-        readings = self._read(transform.matrix, slopes=False)
+        readings = self._read(transform.matrix)
         return _information(_joint(readings)) if self._enough(readings) else 1.0
 
     def steepest(self, transform: Rigid) -> tuple[float, NDArray[np.float64]]:
         """Return it, and how it answers to each number of the transform's matrix, (4, 4)."""
         there = transform.matrix
         back = np.asarray(np.linalg.inv(there))
-        readings = self._read(there, slopes=True)
+        readings = self._read(there)
         if not self._enough(readings):
             return 1.0, np.zeros((4, 4))
         joint = _joint(readings)
@@ -144,15 +144,15 @@ class _Likeness:
 
     def overlap(self, transform: Rigid) -> float:
         """Return the part of the fixed image's samples that fall into the moving image."""
-        there, _ = self._read(transform.matrix, slopes=False)
+        there, _ = self._read(transform.matrix)
         return len(there.grades) / len(self._samples[0].grades)
 
-    def _read(self, matrix: NDArray[np.float64], *, slopes: bool) -> tuple[Reading, Reading]:
+    def _read(self, matrix: NDArray[np.float64]) -> tuple[Reading, Reading]:
         """Read the moving image at the fixed one's samples, and the other way round."""
         back = np.asarray(np.linalg.inv(matrix))
         return (
-            read(self._samples[0], self._to_index[1] @ matrix, self._images[1], slopes=slopes),
-            read(self._samples[1], self._to_index[0] @ back, self._images[0], slopes=slopes),
+            read(self._samples[0], self._to_index[1] @ matrix, self._images[1]),
+            read(self._samples[1], self._to_index[0] @ back, self._images[0]),
         )
 
     def _enough(self, readings: tuple[Reading, Reading]) -> bool:
