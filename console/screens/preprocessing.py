@@ -98,11 +98,11 @@ class Preprocessing(Processed):
     def on_mount(self) -> None:
         """Read what waits."""
         self.query_one(PagedList).focus()
-        self.read_recipes()
         self.refresh_rows()
 
     def refresh_rows(self) -> None:
         """Read what waits, or what ended lately."""
+        self.read_recipes()
         view = self._view
         self.ask(partial(self._read, view), partial(self._show, view), only_last="processing")
 

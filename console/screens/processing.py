@@ -114,7 +114,6 @@ class ProcessingPage(Processed):
 
     def on_mount(self) -> None:
         """Show what is known already; read it anew."""
-        self.read_recipes()
         self._take(self._one)
         self.refresh_rows()
 
@@ -138,6 +137,7 @@ class ProcessingPage(Processed):
 
     def refresh_rows(self) -> None:
         """Read how far it is, and the one it replaces."""
+        self.read_recipes()
         self.ask(partial(self._read, self._one, self._before), self._arrived, only_last="processing")
 
     def _read(self, one: Item, before: Item | None) -> tuple[Item, Item | None]:
@@ -156,6 +156,8 @@ class ProcessingPage(Processed):
     def _take(self, one: Item) -> None:
         ready = self._one["state"] == ProcessingState.RUNNING and one["state"] == ProcessingState.MADE
         self._one = one
+        if self._handle is not None and self._handle >= len(self._handles()):
+            self._handle, self._moved = None, {}
         self._seen = one if one["stages"] or self._before is None else self._before
         self._steps.refill(self._seen["stages"])
         if ready and self.is_current:
@@ -528,6 +530,7 @@ class ProcessingPage(Processed):
     def _told(self, tones: Mapping[str, str]) -> Text:
         one, pane = self._one, self._pane("now")
         text = complaints(one, tones)
+        text.append("\n" if text else "")
         if one["state"] in UNDER_WAY and self._steps.stage is not None:
             text.append(f"{self._waiting_words()}\n\n", tones["warn"])
         text.append_text(stages_told(self._seen["stages"], self._steps.number, self.query_one("#told").size.width))
