@@ -43,12 +43,15 @@ def about(side: Side, kind: str, numbers: Numbers) -> Text:
         text.append(f"{harm}\n", "bold reverse")
     text.append_text(mended_lines(_instance(side)))
     line(text, _("Series"), f"{side.reel.number + 1}/{len(side.reel.series)}  {now['step']}".rstrip())
-    line(text, _("Date"), moment(now["date"]))
+    line(text, _("Date"), moment(now["date"]) or "-")
     for label, said in where(side, kind, numbers):
         line(text, label, said)
     if numbers:
         _values(text, side, numbers)
     line(text, _("Zoom"), f"{side.look.zoom:.2g}x")
+    lies = side.shape["notes"] if side.shape and kind != FRAMES else []
+    for note in dict.fromkeys([*lies, *(numbers.get("notes") or [])]):
+        text.append(f"{note}\n", "italic")
     return text
 
 
@@ -88,8 +91,6 @@ def _values(text: Text, side: Side, numbers: Numbers) -> None:
         line(text, "", f"{mode}{share}  {side.over.map.replace('_', ' ')}")
         fit = over["registration"]
         line(text, _("Fit"), _("as they lie") if fit == "as_they_lie" else _("registered"))
-    for note in numbers.get("notes") or []:
-        text.append(f"{note}\n", "italic")
 
 
 def in_a_line(side: Side, kind: str, numbers: Numbers) -> Text:
