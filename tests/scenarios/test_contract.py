@@ -101,7 +101,7 @@ def test_options_every_command_has_stand_before_or_after_it(head: Person) -> Non
 
 @pytest.mark.parametrize(
     "words",
-    ["nonsense", "stats", "process dance", "process run", "group import x.csv", "web", "exam dance", "exam add", "exam list --limit x",
+    ["nonsense", "stats", "process run", "group import x.csv", "web", "exam dance", "exam add", "exam list --limit x",
      "exam schedule A1 --at soon", "consult schedule 1 --at soon", "report save A1 --fence 1 --text words"],
 )  # fmt: skip
 def test_a_command_called_wrongly_says_so_in_one_line(words: str, head: Person) -> None:
