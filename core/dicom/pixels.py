@@ -23,7 +23,7 @@ from pydicom.uid import UID
 
 from core.dicom import rescaling
 from core.dicom.codecs import jpeg
-from core.dicom.frames import image_type, vector
+from core.dicom.frames import MANY, image_type, vector
 from core.errors import Refused
 from core.imaging.frames import Frames
 from core.imaging.window import Window
@@ -131,9 +131,12 @@ def _described(header: Dataset) -> int:
     if not header.get("PhotometricInterpretation"):
         header.PhotometricInterpretation = "RGB" if header.get("SamplesPerPixel") == 3 else "MONOCHROME2"  # noqa: PLR2004
     try:
-        return max(1, int(header.get("NumberOfFrames") or 1))
+        frames = max(1, int(header.get("NumberOfFrames") or 1))
     except (TypeError, ValueError):
         return 1
+    if frames > MANY:
+        raise Undecodable(f"the object claims {frames} frames, too much for any: its Number of Frames is broken")
+    return frames
 
 
 def _affordable(header: Dataset, frames: int) -> None:

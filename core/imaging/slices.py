@@ -16,6 +16,8 @@ PARALLEL = 2e-3
 """Directions whose cosines differ by no more are the same: a tenth of a degree."""
 
 SAME_MM = 0.01
+_MANY = 1e6
+_FARTHEST_MM = 1e5
 UNEVEN = 0.02
 """Part of the step by which slices may stand off an even grid."""
 
@@ -59,6 +61,8 @@ def arranged(corners: Points, orientation: Points, thickness_mm: float | None) -
     """
     normal = normal_of(orientation)
     heights = corners @ normal
+    if np.abs(corners).max() > _FARTHEST_MM:
+        raise Unplaced("a slice lies farther away than any patient is long: its position is broken")
     order = np.argsort(heights, kind="stable")
     if len(corners) == 1:
         return Row(np.zeros(1, np.intp), 1, corners[0], normal * (thickness_mm or 1.0), (), ())
@@ -69,16 +73,23 @@ def arranged(corners: Points, orientation: Points, thickness_mm: float | None) -
         raise Unplaced(
             f"the slices are not evenly spaced: their distances run from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
         )
+    if counted.sum() > _MANY:
+        raise Unplaced("the slices lie too far apart to make a volume")
     index = np.concatenate(([0], np.cumsum(counted))).astype(np.intp)
     slices = int(index[-1]) + 1
+    refuse_holes(len(corners), slices)
     gaps = tuple(sorted(set(range(slices)) - set(index.tolist())))
-    if 2 * len(gaps) > slices:
-        raise Unplaced(f"{len(gaps)} of {slices} slices are missing: too many to make a volume")
     step = (corners[order[-1]] - corners[order[0]]) / index[-1]
     places = np.empty(len(corners), np.intp)
     places[order] = index
     origin = corners[order[0]]
     return Row(places, slices, origin, step, gaps, tuple(_told(gaps, slices, corners, places, origin, step, normal)))
+
+
+def refuse_holes(given: int, slices: int) -> None:
+    """Refuse a volume that is mostly holes."""
+    if 2 * given < slices:
+        raise Unplaced(f"{slices - given} of {slices} slices are missing: too many to make a volume")
 
 
 def _told(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from core.dicom.elements import items, text, whole
-from core.dicom.frames import image_type, pointers, vector
+from core.dicom.frames import MANY, image_type, pointers, vector
 from core.errors import Refused
 
 ENERGY, DETECTOR = "EnergyWindowVector", "DetectorVector"
@@ -69,6 +69,8 @@ def order_of(header: Dataset, frames: int) -> Order:
     Refused
         The vectors contradict each other or the number of frames, and nothing tells the order.
     """
+    if frames > MANY:
+        raise Refused(f"it claims {frames} frames: its Number of Frames is broken")
     axes = _axes(header)
     _whole_object(header, axes, frames)
     known = {axis: list(vector(header, axis)) for axis in axes}
@@ -162,15 +164,22 @@ def _by_standard(
     """Return every axis as the standard orders them, if that fits the frames and the vectors there are."""
     places: list[Place] = [{}]
     for axis in axes:
-        places = [{**place, axis: n} for place in places for n in range(1, (_extent(header, axis, place) or 1) + 1)]
+        extents = [_extent(header, axis, place) or 1 for place in places]
+        if sum(extents) > frames:
+            raise _unfitting(f"at least {sum(extents)}", frames)
+        places = [{**place, axis: n} for place, last in zip(places, extents, strict=True) for n in range(1, last + 1)]
     if len(places) != frames:
-        raise Refused(
-            f"the object's numbers of windows, detectors and views make {len(places)} frames, it holds {frames}, "
-            "and its vectors are missing: ask the camera for the acquisition again"
-        )
+        raise _unfitting(str(len(places)), frames)
     if any([place[axis] for place in places] != list(values) for axis, values in known.items()):
         raise Refused("the vectors that are there contradict the order of the standard, and others are missing")
     return {axis: [place[axis] for place in places] for axis in axes}
+
+
+def _unfitting(made: str, frames: int) -> Refused:
+    return Refused(
+        f"the object's numbers of windows, detectors and views make {made} frames, it holds {frames}, "
+        "and its vectors are missing: ask the camera for the acquisition again"
+    )
 
 
 def _once_each(places: Sequence[Place]) -> None:

@@ -19,7 +19,7 @@ from core.dicom.elements import text, texts
 from core.dicom.pixels import frames_of
 from core.dicom.volumes.planes import TIMES, Held, Plane, held_in, is_projected, planes_of
 from core.errors import Refused
-from core.imaging.slices import PARALLEL, arranged, normal_of
+from core.imaging.slices import PARALLEL, arranged, normal_of, refuse_holes
 from core.imaging.volume import Affine, Points, Unplaced, Volume, affine_of, centred_affine
 
 _LEVEL_MM = 0.05
@@ -285,6 +285,7 @@ def _unplaced(planes: Sequence[Plane]) -> _Grid:
     numbered = [one.index for one in planes]
     places = np.asarray(numbered) - min(numbered)
     slices = int(places.max()) + 1
+    refuse_holes(len(planes), slices)
     gaps = tuple(sorted(set(range(slices)) - set(places.tolist())))
     notes = ["nobody says where the slices lie: taken as transverse, the head first, around the middle"]
     if not plane.step_mm:

@@ -79,6 +79,13 @@ def test_a_series_of_holes_makes_no_volume(tmp_path: Path) -> None:
         volume_of([paths[0], paths[1], paths[7], paths[8]])
 
 
+def test_a_position_beyond_all_measure_is_refused(tmp_path: Path) -> None:
+    objects = ct_series(_values())
+    objects[3].ImagePositionPatient[2] = "1e15"
+    with pytest.raises(Refused, match="its position is broken"):
+        volume_of(written(tmp_path, objects))
+
+
 def test_uneven_slices_are_refused_with_their_distances(tmp_path: Path) -> None:
     objects = ct_series(_values())
     objects[3].ImagePositionPatient[2] += 1.1
@@ -413,6 +420,11 @@ def test_frames_that_claim_the_same_slice_are_refused(tmp_path: Path) -> None:
 def test_vectors_longer_than_the_frames_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="its vectors speak of 9 frames, it holds 6"):
         volume_of(written(tmp_path, [_recon(SliceVector=list(range(1, 10)))]))
+
+
+def test_a_claim_of_more_frames_than_anything_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="its Number of Frames is broken"):
+        volume_of(written(tmp_path, [_recon(NumberOfFrames=99_999_999)]))
 
 
 def test_gated_slices_have_their_slots_as_moments_whatever_varies_fastest(tmp_path: Path) -> None:
