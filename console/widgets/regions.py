@@ -28,9 +28,18 @@ class Region:
     shape: str
     points: tuple[Point, ...]
 
+    @classmethod
+    def of(cls, wire: Mapping[str, Any]) -> Region:
+        """Take in a region as `as_wire` says it."""
+        return cls(wire["name"], wire["shape"], tuple((float(row), float(column)) for row, column in wire["points"]))
+
     def as_wire(self) -> dict[str, Any]:
         """Return it as the service takes it."""
-        return {"name": self.name, "shape": self.shape, "points": [list(point) for point in self.points]}
+        return {
+            "name": self.name,
+            "shape": self.shape,
+            "points": [[round(row, 3), round(column, 3)] for row, column in self.points],
+        }
 
     @property
     def complete(self) -> bool:

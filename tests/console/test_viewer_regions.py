@@ -66,6 +66,10 @@ async def test_a_rectangle_drawn_by_keys_counts_what_it_holds(room: ReadingRoom)
         await sitting.sees(f"total {pixels} counts", f"{pixels} pixels", "mean 1  max 1")
         await sitting.press("right", "right")
         await sitting.sees(f"total {3 * pixels} counts", "mean 3  max 3")
+        await sitting.press("escape")
+        await sitting.until(lambda: sitting.app.screen is not viewer)
+        await sitting.app.push_screen(_page(sitting.app._desk))
+        await sitting.sees(f"total {pixels} counts")  # what was drawn is there again
 
 
 async def test_a_region_dragged_by_mouse_spans_from_corner_to_corner(room: ReadingRoom) -> None:

@@ -45,6 +45,7 @@ class Measuring(Windowing):
         self._measured: list[dict[str, Any]] = []
         self._measured_of: list[Measure] = []
         self._pause: Timer | None = None
+        self._kept: dict[str, Any] = {}
         hand = [one for one in commands.COMMANDS if one.page == _HAND]
         self._hand_keys = {key: one.action for one in hand for key in desk.keymap.key(one).split(",") if key}
         self._hand_line = KeyLine([one for one in hand if one.shown], desk.keymap)
@@ -60,6 +61,38 @@ class Measuring(Windowing):
     def tiles(self, pane: Pane) -> list[Shown]:
         """Return the parts of frames a picture shows."""
         return [Shown.of(tile) for tile in pane.numbers.get("tiles") or []]
+
+    # -- kept from one sitting to the next ---------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Take up the regions this person drew here before; the table's own handler reads the series."""
+        self.ask(partial(self.desk.client.get, self._draft), self._restore, otherwise=lambda _none: None)
+
+    @property
+    def _draft(self) -> str:
+        return f"drafts/regions {self._accession or self._study}"[:71]
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        for sheet, regions in kept.items():
+            uid, _space, kind = sheet.partition(" ")
+            if not self._regions.get((uid, kind)):
+                self._regions[uid, kind] = [Region.of(one) for one in regions]
+        self._kept = self._sheets()
+        self.draw()
+
+    def _sheets(self) -> dict[str, Any]:
+        kept = {f"{uid} {kind}": [one.as_wire() for one in sheet] for (uid, kind), sheet in self._regions.items()}
+        return {sheet: regions for sheet, regions in kept.items() if regions}
+
+    def _keep_sheets(self) -> None:
+        if (sheets := self._sheets()) != self._kept:
+            self._kept = sheets
+            self.ask(partial(self.desk.client.put, self._draft, sheets), lambda _done: None, only_last="draft")
+
+    def keep_drafts(self) -> None:
+        """Keep the regions now: the terminal goes away."""
+        if self._sheets() != self._kept:
+            self.desk.client.put(self._draft, self._sheets())
 
     # -- beginning and ending ----------------------------------------------------------------------------------------
 
@@ -115,6 +148,7 @@ class Measuring(Windowing):
         self._pencil = None
         self._chosen = min(self._chosen, len(self.regions) - 1)
         self._swap_keys(in_hand=False)
+        self._keep_sheets()
         self.draw()
         return True
 
@@ -299,7 +333,7 @@ class Measuring(Windowing):
     # -- drawn over the pictures -------------------------------------------------------------------------------------
 
     def draw(self) -> None:
-        """Draw regions and places over the pictures, and measure when the hand rests."""
+        """Draw regions and places over the pictures; measure and keep them when the hand rests."""
         for pane in self.panes:
             pane.mark(self._marks(pane))
         if self._pause is not None:
@@ -331,6 +365,7 @@ class Measuring(Windowing):
         self._pause = None
         if not self.is_attached:
             return
+        self._keep_sheets()
         regions = list(self.regions)
         if self._pencil is not None and self._pencil.new and self._pencil.region.complete:
             regions.append(self._pencil.region)
