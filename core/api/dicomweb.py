@@ -185,7 +185,7 @@ def _told(files: Iterable[tuple[Found, Path]], root: str) -> Iterator[bytes]:
     """Yield the metadata of objects, one at a time, as one JSON list."""
     before = b"["
     for found, path in files:
-        yield before + _json(_metadata(StoredObject(path), url_of(root, found.place)))
+        yield before + _json(_metadata(StoredObject(path, with_header=True), url_of(root, found.place)))
         before = b","
     yield b"]"
 

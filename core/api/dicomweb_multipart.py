@@ -9,8 +9,8 @@ from itertools import chain
 from fastapi import HTTPException
 from fastapi.responses import StreamingResponse
 
-Take = Callable[[bytes], None]
-Fill = Callable[[bytes | None], None]
+Take = Callable[[bytes | bytearray], None]
+Fill = Callable[[bytes | memoryview | None], None]
 
 _PIECE = 1 << 18
 _LONGEST_HEAD = 16 << 10
@@ -66,8 +66,8 @@ def malformed(what: str) -> HTTPException:
 class Reader:
     """Reads a multipart message pushed in pieces of any size, and hands its parts on.
 
-    `begin` is called with the headers of each part and returns the function that takes the part's bytes, called with
-    None at its end.
+    `begin` is called with the headers of each part and returns the function that takes the part's bytes, each piece
+    valid until it returns, and is called with None at the end.
     """
 
     def __init__(self, boundary: str, begin: Callable[[dict[str, str]], Fill]) -> None:
@@ -80,7 +80,7 @@ class Reader:
         self._step: Callable[[], bool] = self._before
         self.ended = False
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, piece: bytes | bytearray) -> None:
         """Take the next piece of the message."""
         self._held += piece
         while not self.ended and self._step():
@@ -137,7 +137,8 @@ class Reader:
         at = self._held.find(self._mark)
         certain = at if at >= 0 else len(self._held) - len(self._mark)
         if certain > 0:
-            self._part(bytes(self._held[:certain]))
+            with memoryview(self._held) as held, held[:certain] as piece:
+                self._part(piece)
             del self._held[:certain]
         if at < 0:
             return False

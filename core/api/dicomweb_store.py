@@ -62,7 +62,7 @@ class _Inbox:
             self._deposit.refuse(f"a part is {media}, not {DICOM}")
         return self
 
-    def __call__(self, piece: bytes | None) -> None:
+    def __call__(self, piece: bytes | bytearray | memoryview | None) -> None:
         """Take the next bytes of the object, or its end."""
         if self._object is None:
             return
@@ -98,9 +98,9 @@ async def _flowing(request: Request, take: multipart.Take) -> None:
             held += piece
             if len(held) >= _GATHERED:
                 gathered, held = held, bytearray()
-                await run_in_threadpool(take, bytes(gathered))
+                await run_in_threadpool(take, gathered)
     finally:  # a sender that breaks off has sent this much, and what is whole of it is kept
-        await run_in_threadpool(take, bytes(held))
+        await run_in_threadpool(take, held)
 
 
 # -- what is answered (PS3.18 10.5.3) --------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +20,8 @@ from pydicom.encaps import get_frame
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from core.dicom.header import Found, dataset_of, scan, tag_of
+from core.dicom.objects import dataset_start
 from core.dicom.pixels import Undecodable
 from core.errors import NotFound
 
@@ -26,6 +31,11 @@ _PATH = "a tag of eight hexadecimal digits, with items between slashes, such as 
 _SHORT_HEAD, _LONG_HEAD = 8, 12  # tag, VR and length of an element (PS3.5 7.1)
 _OPEN_ENDED = 0xFFFFFFFF
 _STRAIGHT = frozenset({PLAIN, str(ImplicitVRLittleEndian)})
+_PIXEL_DATA = 0x7FE00010
+_NUMBERS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
+_SAID = frozenset(map(tag_of, (*_NUMBERS, "NumberOfFrames")))
+_TRANSFER_SYNTAX = b"\x02\x00\x10\x00UI"
+_LONGEST_META, _SHORTEST_FILE = 1 << 16, 132
 
 # The media a compressed frame is told as (PS3.18 Table 8.7.3-5).
 _MEDIA = {
@@ -48,12 +58,21 @@ def media_of(syntax: str) -> str:
 
 
 class StoredObject:
-    """An object's file: its header, and where its pixels begin."""
+    """An object's file: its header, and where its pixels begin; plain ones are told without reading the header."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the header of a file that has its file meta, as every file of the archive has."""
+    def __init__(self, path: Path, *, with_header: bool = False) -> None:
+        """Look at a file that has its file meta, as every file of the archive has; `with_header`: it is wanted too."""
         self.path = path
-        with path.open("rb") as file:
+        self._numbers = None if with_header else _Plain.of(path)
+        if self._numbers is not None:
+            plain = self._numbers
+            self.syntax, self._tag, self._vr = plain.syntax, plain.tag, plain.vr
+            self._length, self._begin = plain.length, plain.begin
+        else:
+            self._read()
+
+    def _read(self) -> None:
+        with self.path.open("rb") as file:
             self.header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
             self.syntax = str(self.header.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
             deflated = UID(self.syntax).is_deflated
@@ -61,12 +80,19 @@ class StoredObject:
                 (0, "", 0, 0) if deflated else _pixels_at(file, self.syntax)
             )
         if deflated:
-            self.header = pydicom.dcmread(path, force=True)
+            self.header = pydicom.dcmread(self.path, force=True)
             self._tag = next((int(tag) for tag in self.header.keys() & PIXEL_TAGS), 0)
+
+    @cached_property
+    def header(self) -> Dataset:
+        """All that stands before the pixels."""
+        return pydicom.dcmread(self.path, stop_before_pixels=True, force=True)
 
     @property
     def frames(self) -> int:
         """How many frames there are; 0 without pixels."""
+        if self._numbers is not None:
+            return self._numbers.frames
         try:
             return max(1, int(self.header.get("NumberOfFrames") or 1)) if self._tag else 0
         except (TypeError, ValueError):
@@ -80,7 +106,8 @@ class StoredObject:
     @property
     def pixel_element(self) -> tuple[str, str] | None:
         """Tag and VR of the pixels, which the header leaves out; None where there are none, or the header has them."""
-        return (f"{self._tag:08X}", self._vr) if self._tag and self._tag not in self.header else None
+        apart = self._numbers is not None or self._tag not in self.header
+        return (f"{self._tag:08X}", self._vr) if self._tag and apart else None
 
     def stored(self, index: int) -> bytes:
         """Return a frame as its transfer syntax has it; uncompressed ones as Explicit VR Little Endian does."""
@@ -136,6 +163,8 @@ class StoredObject:
             raise NotFound(f"there is no frame {index + 1}; the object has {self.frames}, counted from 1")
 
     def _frame_bits(self) -> int:
+        if self._numbers is not None:
+            return self._numbers.frame_bits
         said = (self.header.get(name) for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated"))
         rows, columns, samples, allocated = (int(value or 1) for value in said)
         if self.header.get("PhotometricInterpretation") == "YBR_FULL_422":
@@ -160,6 +189,51 @@ class StoredObject:
             raise Undecodable(
                 f"frame {index + 1} cannot be decoded here ({type(error).__name__}): ask for transfer-syntax=*"
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """What an object of one uncompressed sample a pixel says of its frames, and where their bytes lie."""
+
+    syntax: str
+    tag: int
+    vr: str
+    length: int
+    begin: int
+    frames: int
+    frame_bits: int
+
+    @classmethod
+    def of(cls, path: Path) -> _Plain | None:
+        """Look for it in a file; None where it is not as plain as that, and the header must be read."""
+        if path.stat().st_size < _SHORTEST_FILE:
+            return None
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as view:
+            head = view[:_LONGEST_META]
+            begin = dataset_start(head)
+            syntax = _syntax_of(head[:begin])
+            found = scan(view, begin, len(view), syntax) if syntax in _STRAIGHT else None
+        if found is None or list(found.pixels) != [_PIXEL_DATA] or found.pixels[_PIXEL_DATA] is None:
+            return None
+        said = dataset_of(Found({tag: found.elements[tag] for tag in _SAID & found.elements.keys()}, {}, {}), syntax)
+        try:
+            rows, columns, samples, bits = (int(said[name].value) for name in _NUMBERS)
+            frames = max(1, int(said.get("NumberOfFrames") or 1))
+        except (KeyError, ValueError, TypeError):
+            return None
+        vr, at = found.places[_PIXEL_DATA]
+        length = found.pixels[_PIXEL_DATA] or 0
+        plain = cls(syntax, _PIXEL_DATA, vr.decode() or "OW", length, at, frames, rows * columns * bits)
+        return plain if samples == 1 and bits % 8 == 0 else None
+
+
+def _syntax_of(meta: bytes) -> str:
+    at = meta.find(_TRANSFER_SYNTAX)
+    if at < 0:
+        return ""
+    begin = at + len(_TRANSFER_SYNTAX) + 2
+    value = meta[begin : begin + int.from_bytes(meta[begin - 2 : begin], "little")]
+    return value.decode("ascii", "replace").strip("\0 ")
 
 
 def pieces(stored: StoredObject) -> Iterator[bytes]:

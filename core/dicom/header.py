@@ -7,7 +7,7 @@ bytes. Anything else is left to pydicom by answering None, so that both always s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from mmap import mmap
 from struct import Struct
@@ -85,12 +85,14 @@ WANTED = OF_THE_OBJECT.keys() | OF_THE_SERIES.keys() | SHARED | PIXELS
 class Found:
     """The elements that were wanted: VR and value of each, and sequences of undefined length as they stand.
 
-    Pixel data are not copied: only the length of each element of them is kept, None where it is undefined.
+    Pixel data are not copied: only the length of each element of them is kept, None where it is undefined, and its VR
+    and the place of its value in `places`.
     """
 
     elements: dict[int, tuple[bytes, bytes]]
     sequences: dict[int, bytes]
     pixels: dict[int, int | None]
+    places: dict[int, tuple[bytes, int]] = field(default_factory=dict)
 
 
 def scan(data: Bytes, at: int, end: int, syntax: str) -> Found | None:
@@ -124,6 +126,7 @@ def _keep(found: Found, data: Bytes, tag: int, vr: bytes, length: int, place: tu
     start, at, stop = place
     if tag in PIXELS:
         found.pixels[tag] = None if length == _UNDEFINED else length
+        found.places[tag] = (vr, at)
     elif length == _UNDEFINED:
         found.sequences[tag] = bytes(data[start:stop])
     else:

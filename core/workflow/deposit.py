@@ -129,19 +129,21 @@ class Brought:
         self._failure: CoreError | None = None
         self._size = 0
 
-    def write(self, piece: bytes) -> None:
-        """Take the next bytes; what goes wrong is said by `staged`."""
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes, valid until this returns; what goes wrong is said by `staged`."""
         if self._failure is not None:
             return
         self._size += len(piece)
         try:
             if self._size > self._deposit.largest:
                 raise NoRoom(f"the object is larger than {self._deposit.largest} bytes, the most taken here")
+            rest = memoryview(piece)
             if self._head is not None:
-                self._head += piece
+                self._head += rest[:_LONGEST_META]
+                rest = rest[_LONGEST_META:]
                 self._look(ended=False)
-            else:
-                self._pass(piece)
+            if rest:
+                self._pass(rest)
         except CoreError as error:
             self._failure = error
 
@@ -204,7 +206,7 @@ class Brought:
         self._arriving = self._deposit.reception.incoming(announced, "")
         return True
 
-    def _pass(self, piece: bytes) -> None:
+    def _pass(self, piece: bytes | memoryview) -> None:
         if self._arriving is not None:
             self._arriving.write(piece)
         elif self._spool is not None:

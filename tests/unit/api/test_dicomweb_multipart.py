@@ -32,7 +32,7 @@ class Heard:
     def begin(self, headers: dict[str, str]) -> multipart.Fill:
         content = bytearray()
 
-        def fill(piece: bytes | None) -> None:
+        def fill(piece: bytes | memoryview | None) -> None:
             if piece is None:
                 self.parts.append((headers, bytes(content)))
             else:
