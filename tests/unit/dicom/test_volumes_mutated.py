@@ -66,7 +66,7 @@ def _elements(dataset: Dataset) -> Iterator[tuple[Dataset, BaseTag]]:
                 yield from _elements(one)
 
 
-def _mutated(name: str, chance: random.Random) -> Dataset:
+def _mutated(name: str, chance: random.Random) -> Any:  # noqa: ANN401 - an object
     one = copy.deepcopy(_source(name))
     places = [place for place in _elements(one) if place[1].group != PIXELS]
     for dataset, tag in chance.sample(places, chance.choice((1, 1, 2, 3))):
