@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from scipy.spatial.distance import pdist
 from scipy.special import erf
 
 from core.imaging.coregistration.rigid import Rigid
+from core.imaging.regions import NoRegion, mask_of
 from core.imaging.volume import Volume
 
 Mask = NDArray[np.bool_]
@@ -128,6 +130,27 @@ def grown(volume: Volume, seed: tuple[int, int, int], tolerance: float = 2.5, ro
         if (now == region).all():
             break
         region = now
+    return region
+
+
+def drawn(volume: Volume, outlines: Mapping[int, Sequence[Sequence[float]]]) -> Mask:
+    """Return the region drawn by hand: by slice the corners (row, column) of a polygon, pixel 0 from 0.0 to 1.0.
+
+    Raises
+    ------
+    NoLesion
+        A slice is outside of the image, or what is drawn encloses nothing.
+    """
+    region = np.zeros(volume.grid, bool)
+    for number, corners in outlines.items():
+        if not 0 <= number < len(region):
+            raise NoLesion(f"slice {number} is not one of the {len(region)} of the image")
+        try:
+            region[number] = mask_of("polygon", corners, volume.grid[1:])
+        except NoRegion as none:
+            raise NoLesion(f"slice {number}: {none}") from none
+    if not region.any():
+        raise NoLesion("what is drawn encloses no voxel's middle: draw it larger")
     return region
 
 

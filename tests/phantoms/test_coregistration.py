@@ -113,7 +113,7 @@ def test_surfaces_are_laid_on_each_other() -> None:
 
 def test_outer_contours_agree_across_modalities() -> None:
     spect, ct = pair()
-    found = contours.match(contours.contour(spect, 4.0)[::4], contours.contour(ct, 0.5)[::4])
+    found = contours.match(contours.contour(spect, 4.0)[::4], contours.contour(ct, 0.5))
     assert apart_mm(found.transform, TRUE, TARGETS).mean() <= 3.0
 
 
