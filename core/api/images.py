@@ -88,14 +88,14 @@ def _viewing(routes: APIRouter, records: Records, light_box: LightBox) -> None:
     def picture(sop_uid: str, actor: Caller, look: Annotated[wire.Look, Query()]) -> JSONResponse:
         with records.reading() as work:
             row = viewing.image(work, actor, sop_uid)
-            series = viewing.siblings(work, row) if look.scale == "series" else ()
+            series = viewing.siblings(work, row, look, light_box)
         return JSONResponse(light_box.picture(row, look, series))
 
     @routes.get("/images/{sop_uid}/export", response_class=Response, responses=PICTURE_FILE)
     def export(sop_uid: str, actor: Caller, asked: Annotated[wire.Export, Query()]) -> Response:
         with records.reading() as work:
             row = viewing.image(work, actor, sop_uid)
-            series = viewing.siblings(work, row) if asked.scale == "series" else ()
+            series = viewing.siblings(work, row, asked, light_box)
         return Response(exporting.of_image(light_box, row, asked, series), media_type=f"image/{asked.format}")
 
     @routes.post("/images/{sop_uid}/regions")

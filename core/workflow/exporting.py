@@ -7,7 +7,7 @@ longer than a person waits, in a dynamic study say, the loop runs at its own spe
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from core.imaging.fusion import blended
 from core.imaging.window import Automatic
 from core.model import Image
 from core.workflow.planes import Above, Drawn, drawn_by, series_window
-from core.workflow.viewing import LightBox
+from core.workflow.viewing import LightBox, Siblings
 from core.workflow.volumes import Standing
 
 AnyExport = TypeVar("AnyExport", wire.Export, wire.VolumeExport)
@@ -33,7 +33,7 @@ _USUAL_MS = 100.0
 _LONGEST_MS = 1000.0
 
 
-def of_image(box: LightBox, row: Image, asked: wire.Export, series: Sequence[Image] = ()) -> bytes:
+def of_image(box: LightBox, row: Image, asked: wire.Export, series: Siblings | None = None) -> bytes:
     """Return frames of a stored object as PNG, or as animated PNG in one window.
 
     Raises

@@ -19,6 +19,7 @@ from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from core import access, course, wire
@@ -30,7 +31,7 @@ from core.dicom.pixels import frames_of
 from core.errors import Invalid, NotFound, Refused
 from core.imaging.display import PictureRequest, chosen_window, render, travelling
 from core.imaging.frames import Frames, picked
-from core.imaging.window import Automatic, Window
+from core.imaging.window import Window
 from core.model import Batch, Conversion, Exam, Image, Series, Step, Study
 from core.records import Work
 from core.vocabulary import BatchState, Operation
@@ -80,19 +81,35 @@ def image(work: Work, actor: Actor, sop_uid: str, *, as_it_came: bool = False) -
     return row if as_it_came else conversions.outgoing(work, [row])[0]
 
 
-def siblings(work: Work, row: Image) -> list[Image]:
-    """Return the single-frame objects of an object's series, with it; the object alone where it has many frames."""
-    if row.frames != 1:
-        return [row]
-    alike = (Image.series_id == row.series_id, Image.batch_id == row.batch_id, Image.sop_class == row.sop_class)
-    found = work.session.exec(select(Image).where(*alike, Image.frames == 1)).all()
-    return conversions.outgoing(work, sorted(found, key=lambda one: one.sop_uid))
-
-
 def is_own(work: Work, actor: Actor, batch: Batch) -> bool:
     """Whether a batch is filed to an exam of the actor's own."""
     exam = work.session.get(Exam, batch.exam_id or 0)
     return exam is not None and exam.assigned_to == actor.name
+
+
+@dataclass(frozen=True, slots=True)
+class Siblings:
+    """The single-frame objects of a series, by which one of them is scaled; named only where that is not known yet.
+
+    `key` changes with what comes to the series or leaves it.
+    """
+
+    key: tuple[object, ...]
+    objects: Sequence[Image] = ()
+
+
+def siblings(work: Work, row: Image, look: wire.Look, box: LightBox) -> Siblings | None:
+    """Return by what a look scales an object, where it asks for its series and the object is one frame of it."""
+    if look.scale != "series" or row.frames != 1:
+        return None
+    alike = (Image.series_id == row.series_id, Image.batch_id == row.batch_id, Image.sop_class == row.sop_class)
+    single = (*alike, Image.frames == 1)
+    counted = work.session.exec(select(func.count(col(Image.id)), func.max(Image.id)).where(*single)).one()
+    key = (row.series_id, row.batch_id, row.sop_class, *counted)
+    if box.knows(key, look):
+        return Siblings(key)
+    found = work.session.exec(select(Image).where(*single)).all()
+    return Siblings(key, conversions.outgoing(work, sorted(found, key=lambda one: one.sop_uid)))
 
 
 def _series(work: Work, batches: Sequence[Batch]) -> list[wire.Series]:
@@ -156,14 +173,14 @@ class LightBox:
         self._limit = held_bytes
         self._held: OrderedDict[tuple[str, tuple[int, ...]], Frames] = OrderedDict()
         self._factors: dict[tuple[str, str], tuple[str, float | None, str]] = {}
-        self._windows: dict[tuple[str, ...], Window] = {}
+        self._windows: dict[tuple[object, ...], Window] = {}
         self._lock = threading.Lock()
 
     def file(self, row: Image) -> Path:
         """Return where the object can be read."""
         return self._locate(row)
 
-    def picture(self, row: Image, look: wire.Look, series: Sequence[Image] = ()) -> dict[str, object]:
+    def picture(self, row: Image, look: wire.Look, series: Siblings | None = None) -> dict[str, object]:
         """Draw an object, in the shape that travels (`wire.Picture`); `series` scales it where the look says so.
 
         Raises
@@ -179,10 +196,14 @@ class LightBox:
         except ValueError as error:
             raise Invalid(str(error)) from error
 
-    def drawable(self, row: Image, look: wire.Look, series: Sequence[Image] = ()) -> tuple[Frames, PictureRequest]:
+    def drawable(self, row: Image, look: wire.Look, series: Siblings | None = None) -> tuple[Frames, PictureRequest]:
         """Return the frames a look asks for, in its unit, and how they are to be drawn."""
         frames = self.frames(row, range(look.frame, look.frame + look.grid * look.step, look.step), look.unit)
-        window = self._series_window(series or (row,), frames, look) if look.scale == "series" else None
+        window = (
+            self._series_window(series or Siblings((row.sha256,), (row,)), frames, look)
+            if look.scale == "series"
+            else None
+        )
         return _turned(frames, look), _request(frames, look, window)
 
     def frames(self, row: Image, wanted: range | None = None, unit: Unit = "own") -> Frames:
@@ -218,15 +239,20 @@ class LightBox:
             self._factors[key] = suv_of(read_header(self._locate(row)), unit)
         return self._factors[key]
 
-    def _series_window(self, rows: Sequence[Image], frames: Frames, look: wire.Look) -> Window:
+    def knows(self, key: tuple[object, ...], look: wire.Look) -> bool:
+        """Whether the window of a series was worked out before."""
+        return (*key, look.auto, look.unit) in self._windows
+
+    def _series_window(self, series: Siblings, frames: Frames, look: wire.Look) -> Window:
         """Return the window that suits all frames of these objects together, by a part of their values."""
-        how: Automatic = "robust" if look.auto == "own" else look.auto
-        key = (*(row.sha256 for row in rows), how, look.unit)
-        if key not in self._windows:
+        key = (*series.key, look.auto, look.unit)
+        known = self._windows.get(key)
+        if known is None:
             _make_room(self._windows)
-            values = np.concatenate([self._some_values(row, look.unit) for row in rows])
-            self._windows[key] = chosen_window(frames, values, how)
-        return self._windows[key]
+            parts = [self._some_values(row, look.unit) for row in series.objects]
+            values = np.concatenate(parts) if parts else frames.array  # forgotten since it was known
+            known = self._windows[key] = chosen_window(frames, values, "robust" if look.auto == "own" else look.auto)
+        return known
 
     def _some_values(self, row: Image, unit: Unit) -> NDArray[np.float32]:
         apart = max(1, row.frames // _TELLING_FRAMES)

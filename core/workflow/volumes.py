@@ -120,7 +120,7 @@ class Standing:
     @property
     def nbytes(self) -> int:
         """Return what it takes in memory."""
-        arrays = [self.volume.array, *(one.array for number, one in self._moments.items() if number < 0)]
+        arrays = [self.volume.array, *(one.array for number, one in list(self._moments.items()) if number < 0)]
         for projector in list(self._projectors.values()):
             arrays += [projector.array, *list(projector.kept.values())]
         return sum(array.nbytes for array in arrays)

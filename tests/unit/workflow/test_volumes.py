@@ -154,14 +154,20 @@ def test_a_single_slice_of_pet_is_told_in_the_same_unit_as_its_volume(gantry: Ga
     uid = next(str(one.SOPInstanceUID) for one in gantry.sent if one.Modality == "PT")
     with gantry.arrivals.records.reading() as work:
         row = viewing.image(work, DOCTOR, uid)
-        series = viewing.siblings(work, row)
-    assert len(series) == SLICES
+        look = wire.Look(auto="maximum", scale="series")
+        series = viewing.siblings(work, row, look, gantry.light_box)
+        assert series is not None
+        assert len(series.objects) == SLICES
     shown = gantry.light_box.picture(row, wire.Look(auto="maximum"))
     own = gantry.light_box.picture(row, wire.Look(auto="maximum", unit="own"))
     assert (shown["unit"], own["unit"]) == ("SUVbw", "BQML")
     factor = gantry.standing(gantry.pet).factors["suvbw"]
     assert shown["maximum"] == pytest.approx(float(str(own["maximum"])) * factor, rel=1e-5)
-    scaled = gantry.light_box.picture(row, wire.Look(auto="maximum", scale="series"), series)
+    scaled = gantry.light_box.picture(row, look, series)
+    with gantry.arrivals.records.reading() as work:
+        again = viewing.siblings(work, row, look, gantry.light_box)
+    assert again == viewing.Siblings(series.key)  # known by now: nothing is looked up
+    assert gantry.light_box.picture(row, look, again)["window"] == scaled["window"]
     whole = gantry.picture(gantry.pet, auto="maximum", scale="series")
     assert scaled["window"] == pytest.approx(whole["window"], rel=1e-4)
 
