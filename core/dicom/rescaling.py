@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from pydicom import Dataset
 
-from core.dicom.elements import item, items, number, text
+from core.dicom.elements import item, items, number, text, value
 from core.imaging.grayscale import Rescale
 
 UCUM: Mapping[str, str] = MappingProxyType(
@@ -65,6 +65,6 @@ def _mapping(header: Dataset, frame: int) -> Dataset | None:
 
 def _group(header: Dataset, frame: int, name: str) -> list[Dataset]:
     """Return the items of a frame's functional group, else of the shared one."""
-    frames = items(header, "PerFrameFunctionalGroupsSequence")
+    frames = value(header, "PerFrameFunctionalGroupsSequence") or ()
     own = items(frames[frame], name) if frame < len(frames) else []
     return own or items(item(header, "SharedFunctionalGroupsSequence"), name)

@@ -132,7 +132,7 @@ class Volume:
             ]
         )
         array = made if self.array.ndim == 4 else made[0]  # noqa: PLR2004
-        return replace(self, array=array, affine=onto.affine, frame_of_reference=onto.frame_of_reference)
+        return replace(self, array=array, affine=onto.affine, frame_of_reference=onto.frame_of_reference, gaps=())
 
 
 def _reversed(affine: Affine) -> tuple[Affine, NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -288,6 +289,21 @@ def test_every_object_says_how_by_what_and_from_what_it_was_made(gated: tuple[Vo
         )
         assert ours.ContributionDescription == one.DerivationDescription
         assert one.ImageType[0] == "DERIVED"
+
+
+def test_times_are_written_in_the_zone_of_the_source(gated: tuple[Volume, Dataset]) -> None:
+    like = copy.deepcopy(gated[1])
+    like.TimezoneOffsetFromUTC = "+0800"
+    one = recon_tomo(gated[0], like, made(), new_uid)
+    assert (one.ContentDate, one.ContentTime, one.TimezoneOffsetFromUTC) == ("20261012", "173000", "+0800")
+    assert one.AcquisitionTime == like.AcquisitionTime
+
+
+def test_an_object_of_no_study_is_no_source(gated: tuple[Volume, Dataset]) -> None:
+    like = copy.deepcopy(gated[1])
+    del like.StudyInstanceUID
+    with pytest.raises(Refused, match="no Study Instance UID"):
+        recon_tomo(gated[0], like, made(), new_uid)
 
 
 def test_objects_belong_to_the_patient_the_study_and_the_request(gated: tuple[Volume, Dataset]) -> None:
