@@ -23,7 +23,7 @@ from core.errors import Forbidden, Invalid
 from core.model import AuditEntry, BackupCopy, Image, Job, Receipt, Site, TierMove
 from core.records import Records
 from core.vocabulary import Role, Tier
-from core.workflow import recovery, tiering
+from core.workflow import integrity, recovery, tiering
 from core.workflow.reception import Reception
 from core.workflow.tiering import Tiering, Told
 
@@ -242,6 +242,29 @@ def test_a_copy_that_is_small_enough_without_loss_loses_nothing(tmp_path: Path, 
     assert copy.lossless
     assert copy.ratio > 1.5
     house.records.close()
+
+
+def test_verification_looks_at_second_copies_too(house: House) -> None:
+    house.receive()
+    house.tiering.back_up(ADMIN, _nothing)
+    with house.records.reading() as work:
+        [copy] = work.session.exec(select(BackupCopy)).all()
+    place = house.keeper.store.local(copy.path)
+
+    def proven() -> list[tuple[str, str]]:
+        with house.records.writing() as work:
+            row = integrity.begin(work, ADMIN, deep=True)
+        integrity.Verifier(house.records, house.keeper.store).run(row.id or 0)
+        with house.records.reading() as work:
+            return [(one.path, one.fault) for one in integrity.damages(work, ADMIN)]
+
+    assert proven() == []
+    whole = place.read_bytes()
+    place.chmod(0o600)
+    place.write_bytes(whole[:-1] + b"!")
+    assert proven() == [(copy.path, "its file has other bytes than those received")]
+    place.write_bytes(whole)
+    assert proven() == []
 
 
 def test_a_report_is_copied_without_loss(house: House) -> None:
