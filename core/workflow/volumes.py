@@ -40,7 +40,7 @@ from core.workflow.viewing import is_own
 Key: TypeAlias = tuple[object, ...]
 
 _HELD_BYTES = 768 << 20
-_LARGEST_BYTES = 2 << 30
+_LARGEST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,7 +258,8 @@ class VolumeBox:
             raise Refused(str(error)) from error
         if not found.volumes:
             raise Refused(f"no volume: {'; '.join(found.complaints) or 'there is no image'}")
-        return [_standing(volume, [by_uid[uid] for uid in volume.sources]) for volume in found.volumes]
+        every = list(by_uid.values())  # a file may name itself by another UID than its row: it was given one of its own
+        return [_standing(one, [by_uid[uid] for uid in one.sources if uid in by_uid] or every) for one in found.volumes]
 
 
 def _standing(volume: Volume, paths: Sequence[Path]) -> Standing:
