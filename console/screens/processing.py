@@ -76,7 +76,8 @@ class ProcessingPage(Processed):
     ProcessingPage .caption:ansi { color: ansi_default; text-style: dim; }
     ProcessingPage #earlier { display: none; border-right: solid $panel; }
     ProcessingPage.-compared #earlier { display: block; }
-    ProcessingPage #beside { width: 28; padding: 0 1; border-left: solid $panel; scrollbar-size-vertical: 1; }
+    ProcessingPage #beside { width: 28; padding: 0 1; border-left: solid $panel; scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable; }
     ProcessingPage.-wide #beside { width: 46; }
     ProcessingPage #told { height: auto; }
     """

@@ -332,7 +332,7 @@ async def test_what_the_camera_sent_is_made_accepted_and_ready(room: ReadingRoom
             break
         await asyncio.sleep(0.2)
     async with looking_at(room, tmp_path) as sitting:
-        await sitting.sees("6 Short axis", "butterworth")
+        await sitting.sees("6 Short axis", "filtered")
         await sitting.press("6")
         assert (await shown(sitting))["maximum"] > 0
         await sitting.press("f4")
