@@ -39,6 +39,7 @@ from sqlmodel import AutoString, col
 from core.dicom import matching
 from core.dicom.information_models import LEVELS, Matching, Model
 from core.dicom.matching import Wish
+from core.dicom.ranges import as_date, as_range
 from core.model import Image, SentPatient, Series, Study
 from core.records import Prepared, Work
 
@@ -115,7 +116,7 @@ _NOT_AS_WRITTEN = frozenset(map(_tag, ("ReferringPhysicianName", "ImageType", "N
 _ANY_NAMED = tuple(
     Prepared(
         select(literal_column("1")).select_from(SentPatient.__table__).where(  # type: ignore[attr-defined]
-            SentPatient.site == bindparam("site"), group >= bindparam("first"), group < bindparam("last")
+            col(SentPatient.site) == bindparam("site"), group >= bindparam("first"), group < bindparam("last")
         ).limit(1)
     )
     for group in (col(SentPatient.ideographic), col(SentPatient.phonetic))
@@ -391,7 +392,7 @@ class _Conditions:
             return self._like(column, wish.asked, indexed=indexed)
         if len(wish.asked) > _MOST_VALUES:
             return None
-        return _Condition(column.in_(wish.asked), indexed, exact=wish.matching is not Matching.RANGE)
+        return _Condition(column.in_(wish.asked), indexed, exact=True)
 
     def _in_study(self, wish: Wish) -> _Condition | None:
         """Ask for a study that has it, under whichever identity: what is derived counts them all."""
@@ -499,7 +500,7 @@ def _in_trigrams(columns: Sequence[Column], part: str) -> Clause:
 
 def _dates(column: Column, wish: Wish) -> _Condition | None:
     """Compare dates as text, which rows have as YYYYMMDD or empty."""
-    ranges = [matching.as_range(one, matching.as_date) for one in wish.asked]
+    ranges = [as_range(one, as_date) for one in wish.asked]
     clauses = [
         and_(
             column != "",
