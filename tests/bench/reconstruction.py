@@ -55,7 +55,8 @@ def main() -> None:
         arrays = Path(name) / "arrays.npz"
         _make(arrays, given.size, given.views)
         print(f"{given.size} x {given.size} x {given.views} views, {os.cpu_count()} cores, {THREADS} threads each")
-        _table(_all(given, arrays, Path(name)), np.load(arrays))
+        print(f"{'':36}{'first s':>10}{'again s':>10}{'cpu s':>10}{'peak MB':>10}{'like truth':>12}", flush=True)
+        _ratios(_all(given, arrays, Path(name)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -165,16 +166,17 @@ def _resident_mb(*, peak: bool = False) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a job took, and what it made."""
+    """What a job took: seconds, and memory beyond the arrays it was given."""
 
     first: float
     again: float
     cpu: float
     peak_mb: float
-    body: Array
 
 
 def _all(given: argparse.Namespace, arrays: Path, folder: Path) -> dict[str, Result]:
+    """Run them one by one, and tell each as it ends."""
+    truth = np.load(arrays)["truth"]
     own = [(name, [sys.executable, "-m", "tests.bench.reconstruction", "--one", name]) for name in _JOBS]
     peers = [(name, [given.pytomography, str(_PEER), *more]) for name, more in _PEERS.items() if given.pytomography]
     results = {}
@@ -185,21 +187,21 @@ def _all(given: argparse.Namespace, arrays: Path, folder: Path) -> dict[str, Res
         rounds = str(0 if name in _PEERS else given.rounds)
         command += ["--arrays", str(arrays), "--rounds", rounds, "--out", str(out)]
         said = subprocess.run(command, check=True, capture_output=True, text=True, env=_environment())
-        results[name] = Result(**json.loads(said.stdout.splitlines()[-1]), body=np.load(out))
-        print(f"  {name}: done", file=sys.stderr)
+        results[name] = Result(**json.loads(said.stdout.splitlines()[-1]))
+        _tell(name, results[name], np.load(out), truth)
     return results
+
+
+def _tell(name: str, one: Result, body: Array, truth: Array) -> None:
+    alike = f"{_alike(body, truth):.3f}" if body.shape == truth.shape else ""
+    print(f"{name:36}{one.first:10.2f}{one.again:10.2f}{one.cpu:10.2f}{one.peak_mb:10.0f}{alike:>12}", flush=True)
 
 
 def _environment() -> dict[str, str]:
     return dict(os.environ) | {"OMP_NUM_THREADS": str(THREADS), "OPENBLAS_NUM_THREADS": str(THREADS)}
 
 
-def _table(results: Mapping[str, Result], arrays: Arrays) -> None:
-    truth = np.asarray(arrays["truth"])
-    print(f"{'':36}{'first s':>10}{'again s':>10}{'cpu s':>10}{'peak MB':>10}{'like truth':>12}")
-    for name, one in results.items():
-        alike = f"{_alike(one.body, truth):.3f}" if one.body.shape == truth.shape else ""
-        print(f"{name:36}{one.first:10.2f}{one.again:10.2f}{one.cpu:10.2f}{one.peak_mb:10.0f}{alike:>12}")
+def _ratios(results: Mapping[str, Result]) -> None:
     for name, (peer, wanted) in _AGAINST.items():
         if name in results and peer in results:
             own, other = results[name], results[peer]
