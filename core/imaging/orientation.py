@@ -412,8 +412,10 @@ def _fitted(image: _Image, start: Floats, score: Callable[[_Image, Floats], floa
         shape = shape_of(step)
         return _odd(shape) - score(image, shape)
 
-    precision = {"xtol": 0.02, "ftol": 1e-5, "maxiter": rounds}
-    return shape_of(np.asarray(optimize.minimize(unlike, np.zeros(8), method="Powell", options=precision).x))
+    found = optimize.minimize(
+        unlike, np.zeros(8), method="Powell", options={"xtol": 0.02, "ftol": 1e-5, "maxiter": rounds}
+    )
+    return shape_of(np.asarray(found.x))
 
 
 def _odd(shape: Floats) -> float:

@@ -31,6 +31,7 @@ from core.imaging.coregistration.rigid import Rigid
 from core.imaging.volume import Volume
 from tests.phantoms.bodies import body, noisy
 
+ITK: Any = SimpleITK  # its types are not those of its functions
 TRUE = Rigid(np.array([3.0, -5.0, 4.0]), np.array([6.0, -4.0, 8.0]))
 TARGETS = np.random.default_rng(2).uniform(-80, 80, (200, 3))
 Points = NDArray[np.float64]
@@ -119,18 +120,18 @@ def _ours(spect: Volume, ct: Volume, start: Rigid) -> Move:
 
 def _theirs(spect: Volume, ct: Volume, start: Rigid, threads: int) -> Move:
     """SimpleITK: Mattes, 50 bins, 5 %, levels of 4, 2 and 1; its descent set as was most accurate here."""
-    method = SimpleITK.ImageRegistrationMethod()
+    method = ITK.ImageRegistrationMethod()
     method.SetNumberOfThreads(threads)
     method.SetMetricAsMattesMutualInformation(50)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(0.05, 1)
-    method.SetInterpolator(SimpleITK.sitkLinear)
+    method.SetInterpolator(ITK.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-3, 300, 0.7, 1e-10)
     method.SetOptimizerScales([1e4] * 3 + [1.0] * 3)  # radians at 100 mm against mm; its own estimate ends 7 mm away
     method.SetShrinkFactorsPerLevel([4, 2, 1])
     method.SetSmoothingSigmasPerLevel([2, 1, 0])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
-    transform = SimpleITK.Euler3DTransform()
+    transform = ITK.Euler3DTransform()
     transform.SetCenter(start.centre.tolist())
     transform.SetMatrix(start.matrix[:3, :3].ravel().tolist())
     transform.SetTranslation(start.move_mm.tolist())
@@ -139,8 +140,8 @@ def _theirs(spect: Volume, ct: Volume, start: Rigid, threads: int) -> Move:
     return lambda points: np.array([transform.TransformPoint(point.tolist()) for point in points])
 
 
-def _image(volume: Volume) -> SimpleITK.Image:
-    image = SimpleITK.GetImageFromArray(volume.array.astype(np.float32))
+def _image(volume: Volume) -> object:
+    image: Any = ITK.GetImageFromArray(volume.array.astype(np.float32))
     spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetDirection((volume.affine[:3, :3] / spacing).ravel().tolist())

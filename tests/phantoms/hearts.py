@@ -36,7 +36,7 @@ class Ventricle:
     @property
     def direction(self) -> NDArray[np.float64]:
         """From base to apex."""
-        return np.asarray(self.axis) / np.linalg.norm(self.axis)
+        return np.asarray(np.asarray(self.axis) / np.linalg.norm(self.axis), np.float64)
 
     @property
     def apex(self) -> NDArray[np.float64]:

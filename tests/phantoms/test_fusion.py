@@ -50,3 +50,10 @@ def test_squares_alternate_and_mixing_stays_between() -> None:
     assert board[0, 2] == 200
     assert board[2, 0] == 200
     assert blended(np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 200, np.uint8), 0.25)[0, 0, 0] == 50
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "db2", "sym4"])
+def test_what_is_taken_apart_is_put_together_again(wavelet: str) -> None:
+    """Beside an empty image every detail is the other's: nothing but taking apart and putting together is left."""
+    one = image(shape=(32, 64, 48))
+    assert np.abs(fused(one, np.zeros_like(one), FusionRule(wavelet, 2, weight=1.0)) - one).max() < 1e-6

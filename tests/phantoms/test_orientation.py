@@ -30,7 +30,7 @@ def usual() -> tuple[Volume, HeartAxis]:
 
 def off_by(found: HeartAxis, true: Ventricle) -> tuple[float, float, float]:
     """Degrees, and millimetres at apex and base."""
-    turned = float(np.rad2deg(np.arccos(min(1.0, found.direction @ true.direction))))
+    turned = float(np.rad2deg(np.arccos(min(1.0, float(found.direction @ true.direction)))))
     return (
         turned, float(np.linalg.norm(found.apex_mm - true.apex)), float(np.linalg.norm(found.base_mm - true.base))
     )  # fmt: skip

@@ -54,7 +54,7 @@ class Reading:
         cell = self.samples.grades * bins + lower
         made = np.bincount(cell, 1 - share, bins * bins)
         made += np.bincount(cell + 1, share, bins * bins)
-        return made.reshape(bins, bins)
+        return np.asarray(made.reshape(bins, bins), np.float64)
 
     def slope(self, worth: Counts) -> NDArray[np.float64]:
         """Return how the sum of `worth` (own, other) over the samples answers to each number of `to_index`, (3, 4)."""

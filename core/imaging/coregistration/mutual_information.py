@@ -149,7 +149,7 @@ class _Likeness:
 
     def _read(self, matrix: NDArray[np.float64]) -> tuple[Reading, Reading]:
         """Read the moving image at the fixed one's samples, and the other way round."""
-        back = np.asarray(np.linalg.inv(matrix))
+        back = np.asarray(np.linalg.inv(matrix), np.float64)
         return (
             read(self._samples[0], self._to_index[1] @ matrix, self._images[1]),
             read(self._samples[1], self._to_index[0] @ back, self._images[0]),
@@ -221,8 +221,9 @@ def _climb(likeness: _Likeness, start: Rigid) -> Rigid:
     def unlike(step: NDArray[np.float64]) -> float:
         return -likeness.of(_stepped(start, step, likeness))
 
-    options = {"xtol": 0.05, "ftol": 1e-5, "maxiter": 12, "maxfev": 900}
-    found = optimize.minimize(unlike, np.zeros(6), method="Powell", options=options)
+    found = optimize.minimize(
+        unlike, np.zeros(6), method="Powell", options={"xtol": 0.05, "ftol": 1e-5, "maxiter": 12, "maxfev": 900}
+    )
     return _stepped(start, np.asarray(found.x), likeness)
 
 
