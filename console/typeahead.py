@@ -40,8 +40,9 @@ class TypeAhead(App[Returned]):
             await self._handle(event)
 
     async def _handle(self, typed: Typed) -> None:
-        loop = asyncio.get_running_loop()
-        self._limit = limit = loop.call_later(_AT_MOST, lambda: self.call_later(self._next, limit))
+        limit: asyncio.TimerHandle
+        limit = asyncio.get_running_loop().call_later(_AT_MOST, lambda: self.call_later(self._next, limit))
+        self._limit = limit
         target: DOMNode = self.focused or self.screen
         await super().on_event(typed)
         # Up with the key to the app, where bindings are looked up; then up with what its action said.
