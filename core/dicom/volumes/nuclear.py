@@ -85,10 +85,9 @@ def order_of(header: Dataset, frames: int) -> Order:
         good |= _by_standard(header, axes, good, frames)
     places = tuple({axis: good[axis][frame] for axis in axes} for frame in range(frames))
     _once_each(places)
-    told = (
-        f"{axis} is missing or does not fit the frames: they are taken in the order of the standard" for axis in lacking
-    )
-    return Order(places, tuple(told) if frames > 1 else ())
+    told = [axis for axis in lacking if len(set(good[axis])) > 1]
+    said = "{} is missing or does not fit the frames: they are taken in the order of the standard"
+    return Order(places, tuple(said.format(axis) for axis in told))
 
 
 def _whole_object(header: Dataset, axes: Sequence[str], frames: int) -> None:

@@ -175,6 +175,11 @@ def test_without_vectors_frames_are_taken_in_the_order_of_the_standard_and_it_is
     assert "AngularViewVector is missing" in " ".join(acquired.notes)
 
 
+def test_a_vector_of_what_there_is_one_of_may_be_a_number_or_absent_without_a_word(tmp_path: Path) -> None:
+    one = tomo(RotationVector=1, DetectorVector=None)
+    assert acquired_in(written(tmp_path, [one])[0]).notes == ()
+
+
 def test_a_missing_view_leaves_its_angle_out_and_is_told(tmp_path: Path) -> None:
     one = tomo(NumberOfFrames=VIEWS - 1)
     for name in ("EnergyWindowVector", "DetectorVector", "RotationVector"):
