@@ -140,6 +140,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("processing.again", "f6", "Repeat", right=Operation.PROCESS),
     Command("processing.discard", "f8", "Discard", right=Operation.PROCESS),
     Command("processing.cancel", "f9", "Stop", right=Operation.PROCESS),
+    Command("processing.tell", "d", "In full", shown=False),
     Command("processing.view", "v", "View", shown=False, right=Operation.VIEW_IMAGES),
     Command("processing.apply", "enter", "Process what was moved", shown=False, right=Operation.PROCESS),
     Command("processing.next_stage", "down", "Next step", shown=False),

@@ -20,7 +20,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from console.desk import Desk
-from console.screens.dialogs import AskText
+from console.screens.dialogs import AskText, Read
 from console.screens.processing_deeds import Processed, put
 from console.screens.viewer.told import figure, line
 from console.widgets.cells import TONES
@@ -29,6 +29,7 @@ from console.widgets.paged_list import Item
 from console.widgets.pane import Pane
 from console.widgets.processing import (
     UNDER_WAY,
+    about,
     bar,
     complaints,
     numbers_told,
@@ -539,6 +540,12 @@ class ProcessingPage(Processed):
             text.append_text(self._picture_told(pane.numbers))
         text.append_text(parameters_told(one, self.recipes.get(one["recipe"])))
         return text.append_text(numbers_told(one["numbers"], plain=self.desk.ascii))
+
+    def action_tell(self) -> None:
+        """Read all that is known of it, where the terminal has no room beside the picture."""
+        recipe, now = self.recipes.get(self._one["recipe"]), self.desk.now()
+        text = about(self._one, recipe, now, {}, plain=self.desk.ascii).plain
+        self.app.push_screen(Read(_(self._one["title"]), text))
 
     def _picture_told(self, numbers: Mapping[str, Any]) -> Text:
         """Say the numbers of the picture on the screen: they always state count range and window."""

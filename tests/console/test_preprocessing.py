@@ -164,8 +164,11 @@ async def test_before_stands_beside_after(room: ReadingRoom, tmp_path: Path) -> 
 
 
 async def test_while_it_is_made_again_the_result_before_is_seen(room: ReadingRoom, tmp_path: Path) -> None:
-    made(room, error="")
+    made(room, numbers={"cut_off_per_cm": 0.45})
     async with looking_at(room, tmp_path) as sitting:
+        await sitting.press("d")
+        await sitting.sees("cut off per cm  0.45", "Asked", "Esc closes")
+        await sitting.press("escape")
         await sitting.press("2", "home")
         await shown(sitting)
         await sitting.press("f6")
