@@ -345,7 +345,10 @@ def test_what_runs_stops_within_a_second_of_its_cancelling_and_what_is_discarded
 
 def test_a_worker_that_dies_costs_no_other_and_its_work_is_tried_again(department: Department, tmp_path: Path) -> None:
     imaged(department, "A5", small(), tmp_path, SLOW)
-    until(department, "A5", lambda one: one.state == ProcessingState.RUNNING and 1 < one.done < one.total)
+    until(department, "A5", lambda one: one.state == ProcessingState.RUNNING)
+    end = time.monotonic() + _PATIENCE
+    while not department.service.pool.pids() and time.monotonic() < end:
+        time.sleep(0.02)
     for pid in department.service.pool.pids():
         os.kill(pid, signal.SIGKILL)
     waits = until(department, "A5", lambda one: one.state == ProcessingState.QUEUED)
@@ -382,8 +385,10 @@ def test_a_service_killed_while_it_works_begins_again_by_itself(tmp_path: Path) 
         acquisition.finish(work, TECHNOLOGIST, "A1", wire.StepAct())
     records.close()
     with Photopeakd(tmp_path / "data") as service:
-        _wait_for(service, "select 1 from processing join job on job.id = job_id where job.done > 1")
-        workers = _workers(service)
+        _wait_for(service, "select 1 from processing where state = 'running'")
+        end = time.monotonic() + _PATIENCE
+        while not (workers := _workers(service)) and time.monotonic() < end:
+            time.sleep(0.02)
         service.kill()
         assert workers
         end = time.monotonic() + _PATIENCE
