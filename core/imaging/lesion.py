@@ -72,6 +72,8 @@ def by_edge(volume: Volume, seed: tuple[int, int, int], fwhm_mm: float, reach_mm
     Midway between background and peak is right for a plane; round things need less, the more the smaller they are. The
     background is what surrounds the region by two to four FWHM.
     """
+    if not fwhm_mm > 0:
+        raise NoLesion("to find the edge by, the resolution (FWHM) of the image has to be known")
     array = volume.summed().array
     _within(volume, seed)
     near = _ball(volume, seed, reach_mm)

@@ -138,6 +138,8 @@ def test_a_seed_beside_or_outside_is_told() -> None:
     volume = sphere(10.0)
     with pytest.raises(lesion.NoLesion, match="outside"):
         lesion.by_threshold(volume, (99, 0, 0))
+    with pytest.raises(lesion.NoLesion, match="FWHM"):
+        lesion.by_edge(volume, seed_of(volume), 0)
     with pytest.raises(lesion.NoLesion, match="nothing is above"):
         lesion.by_level(volume, (0, 0, 0), 5)
     with pytest.raises(lesion.NoLesion, match="empty"):

@@ -39,6 +39,10 @@ _COARSEST = 8  # voxels along the shortest axis: a level below that tells nothin
 _FINEST_MM = 6.0
 
 
+class Featureless(ValueError):
+    """An image in which there is nothing to go by; the text is fit for a person."""
+
+
 @dataclass(frozen=True, eq=False)
 class Coregistered:
     """A transform from fixed to moving millimetres, and how good it is."""
@@ -57,7 +61,14 @@ def coregister(
 
     Starts from `start`, or from the better of the patient positions as they stand and both centres of mass. With
     `check` the other direction is found as well, and the mean distance there and back is told.
+
+    Raises
+    ------
+    Featureless
+        An image is the same everywhere, or holds values that are no numbers.
     """
+    _refuse_featureless("the image that stays", fixed)
+    _refuse_featureless("the image that is laid on it", moving)
     pyramid = list(zip(_pyramid(fixed, levels), _pyramid(moving, levels), strict=True))
     centre = fixed.centre_of_mass()
     starts = {"given": start} if start else _starts(moving, centre)
@@ -69,6 +80,14 @@ def coregister(
         found = _refine(likeness, found, _STILL if number == len(pyramid) - 1 else _NEARLY_STILL)
     back = _there_and_back(fixed, moving, found, starts[name], levels) if check else None
     return Coregistered(found, likeness.of(found), name, likeness.overlap(found), back)
+
+
+def _refuse_featureless(name: str, volume: Volume) -> None:
+    low, high = float(volume.array.min()), float(volume.array.max())
+    if not np.isfinite(high - low):
+        raise Featureless(f"{name} holds values that are no numbers: reconstruct it again, or send it again")
+    if low == high:
+        raise Featureless(f"{name} has the same value everywhere: nothing in it can be coregistered")
 
 
 def _there_and_back(fixed: Volume, moving: Volume, found: Rigid, start: Rigid, levels: int) -> float:
