@@ -34,11 +34,15 @@ def filtered_backprojection(projections: Projections, chosen: Filter | None = No
     sinograms = filtered(projections, chosen, shares(projections.angles_deg))
     matrices = _matrices(tuple(projections.angles_deg), tuple(projections.centres()), projections.bins, threads)
     rays = sinograms.reshape(projections.views * projections.bins, projections.rows)
-    with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(lambda matrix: matrix @ rays, matrices))
     size = projections.bins
     body = np.zeros((size * size, projections.rows), np.float32)
-    body[_circle(size)] = np.concatenate(parts)
+    places = np.array_split(np.flatnonzero(_circle(size)), threads)
+
+    def sum_into(part: int) -> None:
+        body[places[part]] = matrices[part] @ rays
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(sum_into, range(threads)))
     return body.reshape(size, size, projections.rows)
 
 
