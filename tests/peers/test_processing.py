@@ -214,7 +214,10 @@ def test_two_images_are_coregistered_moved_by_hand_fused_and_a_lesion_measured(
     assert moved.numbers["found"] == found.numbers["found"]
     shifted = np.asarray(moved.numbers["transform"]) - np.asarray(found.numbers["transform"])
     assert np.linalg.norm(shifted[:3, 3]) == pytest.approx(5)
-    [registration] = filed_objects(department, accepted(department, moved.id).results)
+    assert moved.numbers["mutual_information"] < found.numbers["mutual_information"]
+    registration, *slices = filed_objects(department, accepted(department, moved.id).results)
+    assert ({one.Modality for one in slices}, len(slices)) == ({"CT"}, found.stages[0].frames)
+    assert errors_of(path_of(department, slices[0].SOPInstanceUID)) == []
     assert registration.SOPClassUID == SpatialRegistrationStorage
     assert np.allclose(transform_of(registration), moved.numbers["transform"], atol=1e-4)
 

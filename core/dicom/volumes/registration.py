@@ -132,7 +132,7 @@ def _registered(headers: Sequence[Dataset], matrix: Affine, made: Made) -> Datas
     )
     step.FrameOfReferenceTransformationMatrix = decimals(matrix.ravel())
     steps = Dataset()
-    steps.FrameOfReferenceTransformationComment = made.said[:1024]
+    steps.FrameOfReferenceTransformationComment = made.said[:64]
     steps.RegistrationTypeCodeSequence = [code(codes.DCM.ImageContentBasedAlignment)]
     steps.MatrixSequence = [step]
     out = Dataset()

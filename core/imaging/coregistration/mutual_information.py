@@ -82,6 +82,20 @@ def coregister(
     return Coregistered(found, likeness.of(found), name, likeness.overlap(found), back)
 
 
+def likeness_of(fixed: Volume, moving: Volume, transform: Rigid, levels: int = LEVELS) -> tuple[float, float]:
+    """Return normalised mutual information and overlap, as `coregister` tells them, of any place of the moving image.
+
+    Raises
+    ------
+    Featureless
+        As `coregister` does.
+    """
+    _refuse_featureless("the image that stays", fixed)
+    _refuse_featureless("the image that is laid on it", moving)
+    likeness = _Likeness(_pyramid(fixed, levels)[-1], _pyramid(moving, levels)[-1])
+    return likeness.of(transform), likeness.overlap(transform)
+
+
 def _refuse_featureless(name: str, volume: Volume) -> None:
     low, high = float(volume.array.min()), float(volume.array.max())
     if not np.isfinite(high - low):

@@ -6,16 +6,18 @@ the other image: to the left by 5 mm means that it is seen 5 mm farther to the p
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import generate_uid
 
-from core.dicom.volumes import recon_tomo, spatial_registration
+from core.dicom.volumes import spatial_registration, written_like
 from core.imaging.coregistration.contours import contour, match
-from core.imaging.coregistration.mutual_information import coregister
+from core.imaging.coregistration.mutual_information import Featureless, coregister, likeness_of
 from core.imaging.coregistration.rigid import Rigid
 from core.imaging.fusion import blended, checkerboard
 from core.imaging.palettes import PALETTES
@@ -25,6 +27,8 @@ from core.workflow.processing.making import Product, Told, made_of
 from core.workflow.processing.order import Order
 from core.workflow.processing.pairs import Pair, keep_pictures, keep_slices, laid, pair_of
 from core.workflow.processing.recipes import NUDGES
+
+_AIR_HU = -1000
 
 
 def make(order: Order, told: Told) -> Product:
@@ -41,7 +45,7 @@ def make(order: Order, told: Told) -> Product:
     base = _found_before(order) if _only_nudged(order) else _found(order, pair, product)
     told(8, 10)
     matrix = base @ np.linalg.inv(_by_hand(order, pair.fixed))
-    laid_on = pair.moving.resampled(pair.fixed, matrix)
+    laid_on = _in_air(pair.moving, pair.fixed, matrix)
     _tell(order, product, pair, base, matrix)
     _show(product, pair, laid_on)
     _file(order, product, pair, matrix, laid_on)
@@ -97,9 +101,7 @@ def _by_information(order: Order, pair: Pair, product: Product) -> Affine:
     start = _start(order, pair, product)
     found = coregister(pair.fixed, pair.moving, start, check=order.flag("check"))
     product.said.append(f"normalised mutual information {found.information:.4f}, begun from {found.started}")
-    product.numbers |= {
-        "mutual_information": round(found.information, 4), "overlap": round(found.overlap, 3), "started": found.started,
-    }  # fmt: skip
+    product.numbers["started"] = found.started
     if found.inverse_mm is not None:
         product.numbers["there_and_back_mm"] = round(found.inverse_mm, 3)
     return found.transform.matrix
@@ -129,17 +131,28 @@ def _by_hand(order: Order, fixed: Volume) -> Affine:
 def _tell(order: Order, product: Product, pair: Pair, base: Affine, matrix: Affine) -> None:
     centre = pair.fixed.centre()
     rigid = Rigid.from_matrix(matrix, centre)
+    moved = any(order.number(name) for name in NUDGES)
     kept = order.before.get("numbers", {}) if _only_nudged(order) else {}
     product.numbers = {
-        **{name: kept[name] for name in ("mutual_information", "started", "there_and_back_mm") if name in kept},
+        **{name: kept[name] for name in ("started", "there_and_back_mm") if name in kept and not moved},
         **product.numbers,
         "found": _listed(base), "transform": _listed(matrix),
         "turn_deg": [round(float(one), 2) for one in rigid.turn_deg],
         "move_mm": [round(float(one), 2) for one in rigid.move_mm],
         "overlap": round(_overlap(pair, matrix), 3),
     }  # fmt: skip
-    if any(order.number(name) for name in NUDGES):
+    with contextlib.suppress(Featureless):  # laid by position or by hand it may be the same everywhere
+        information, _ = likeness_of(pair.fixed, pair.moving, rigid)
+        product.numbers["mutual_information"] = round(information, 4)
+    if moved:
         product.said.append("moved by hand")
+
+
+def _in_air(moving: Volume, fixed: Volume, matrix: Affine) -> Volume:
+    """Resample; where a CT does not reach there is air, not water."""
+    air = np.float32(_AIR_HU if moving.unit == "HU" else 0)
+    laid_on = replace(moving, array=moving.array - air).resampled(fixed, matrix)
+    return replace(laid_on, array=laid_on.array + air)
 
 
 def _listed(matrix: Affine) -> list[list[float]]:
@@ -157,7 +170,7 @@ def _overlap(pair: Pair, matrix: Affine) -> float:
 def _show(product: Product, pair: Pair, laid_on: Volume) -> None:
     """Keep both, before and after, and the two ways of seeing them together."""
     keep_slices(product, "fixed", "The image that stays", pair.fixed)
-    keep_slices(product, "before", "The other image as it came", pair.moving.resampled(pair.fixed))
+    keep_slices(product, "before", "The other image as it came", _in_air(pair.moving, pair.fixed, np.eye(4)))
     keep_slices(product, "after", "The other image laid on the first", laid_on)
     first, other = coloured(pair.fixed, "gray"), coloured(laid_on, "hot_iron")
     squares = np.stack([checkerboard(a, b) for a, b in zip(first, other, strict=True)])
@@ -189,11 +202,6 @@ def _file(order: Order, product: Product, pair: Pair, matrix: Affine, laid_on: V
     product.objects.append(spatial_registration(matrix, pair.fixed_headers, pair.moving_headers, made, generate_uid))
     if not order.flag("resample"):
         return
-    if pair.moving.modality != "NM":
-        product.said.append(
-            f"{pair.moving.modality} is not filed again: it is laid by the registration when it is seen"
-        )
-        return
     named = str(pair.moving_headers[0].get("SeriesDescription", "") or "")
     resampled = made_of(order, f"RESAMPLED, {said}", both, f"Coregistered {named}".strip(), 1)
-    product.objects.append(recon_tomo(laid_on, pair.moving_headers[0], resampled, generate_uid))
+    product.objects += written_like(laid_on, pair.moving_headers[0], resampled, generate_uid)

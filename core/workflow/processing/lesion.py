@@ -14,7 +14,7 @@ from core.dicom.objects import read_header
 from core.dicom.volumes import segmentation, suv_factor, volume_of
 from core.errors import Refused
 from core.imaging.coregistration.rigid import Rigid
-from core.imaging.lesion import Lesion, NoLesion, by_threshold, compared, grown, measured
+from core.imaging.lesion import Lesion, NoLesion, by_edge, by_threshold, compared, grown, measured
 from core.imaging.volume import Volume
 from core.workflow.processing.coregister import coloured
 from core.workflow.processing.making import Product, Told, made_of
@@ -89,6 +89,8 @@ def _index(volume: Volume, point: NDArray[np.float64]) -> tuple[int, int, int]:
 def _region(order: Order, volume: Volume, seed: tuple[int, int, int]) -> Mask:
     if order.word("method") == "grow":
         return grown(volume, seed, order.number("tolerance"))
+    if order.word("method") == "edge":
+        return by_edge(volume, seed, order.number("fwhm_mm"))
     return by_threshold(volume, seed, order.number("fraction"))
 
 

@@ -225,7 +225,7 @@ FUSE = Form(
 LESION = Form(
     Recipe.LESION, "Lesion", "slices: NM, PT or CT; the other image is the examination before",
     (
-        _choice("method", "Method", ["threshold", "grow"], group="region"),
+        _choice("method", "Method", ["threshold", "edge", "grow"], group="region"),
         _number("x_mm", "Seed, left", 0, -2000, 2000, "mm", group="region"),
         _number("y_mm", "Seed, back", 0, -2000, 2000, "mm", group="region"),
         _number("z_mm", "Seed, head", 0, -5000, 5000, "mm", group="region"),
