@@ -30,7 +30,7 @@ from pydicom.uid import ExplicitVRLittleEndian, NuclearMedicineImageStorage, gen
 from tests.peers.process import Photopeakd, altered
 
 SENDERS = 4
-FEW = 24
+FEW = 240
 """Objects sent by senders as shipped: a peer that waits takes 40 ms and more for each."""
 
 
