@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -413,7 +413,8 @@ class _Conditions:
         """Find a name by any of its groups, as they were folded when written."""
         keys = [matching.folded_name(one) for one in wish.asked]
         groups = [SentPatient.alphabetic, SentPatient.ideographic, SentPatient.phonetic]
-        if any("=" in key for key in keys):
+        in_groups = any("=" in key for key in keys)  # the others are left to `matching`
+        if in_groups:
             keys, groups = [key.split("=")[0] + "*" for key in keys], groups[:1]
         if (anywhere := self._in_any(groups, keys)) is not None:
             return anywhere
@@ -422,7 +423,7 @@ class _Conditions:
         if len(several) < len(found):
             return None
         if len(several) == 1:
-            return several[0]
+            return replace(several[0], exact=several[0].exact and not in_groups)
         if not all(one.few for one in several):
             return _Condition(or_(*(one.clause for one in several)))
         ids = (self._ids(one, group) for one, group in zip(several, groups, strict=True))

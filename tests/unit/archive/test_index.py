@@ -340,7 +340,7 @@ def test_sqlite_finds_by_an_index_and_walks_no_table(sqlite: Records, asked: dic
     keys.update(dataset(**asked))
     with sqlite.reading() as work:
         connection = work.session.connection()
-        statement = index._Query(work, keys, STUDY_ROOT, "MAIN")._statement()
+        statement = index._Query(work, keys, STUDY_ROOT, "MAIN")._statement
         plain = str(statement.compile(connection.engine, compile_kwargs={"literal_binds": True}))
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {plain}")]
     assert any(by in step for step in plan), plan
