@@ -170,6 +170,7 @@ KEYWORDS = (
 )
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's own words about what is broken
 @given(
     values=st.dictionaries(
         st.sampled_from(KEYWORDS),
