@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("photopeak", deadline=None)  # no assertion is timed
+settings.register_profile("photopeak", deadline=None, derandomize=True)  # no assertion is timed, no run is a lottery
+settings.register_profile("explore", deadline=None)  # --hypothesis-profile=explore looks for what nobody has seen yet
 settings.load_profile("photopeak")
 
 NODE_MODULES = Path(__file__).parent / "peers" / "node_modules"
