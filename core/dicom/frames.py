@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Literal
 
 from pydicom import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, CTImageStorage, PositronEmissionTomographyImageStorage
+
+from core.dicom import elements
 
 Unit = Literal["frames", "instances"]
 
@@ -121,7 +123,7 @@ def is_original(dataset: Dataset) -> bool:
 
 def vector(dataset: Dataset, name: str) -> tuple[int, ...]:
     """Read a vector of frame indices, be it a list, a single number, absent or broken: then it is empty."""
-    values = _value(dataset, name)
+    values = elements.value(dataset, name)
     if values is None:
         return ()
     listed = values if isinstance(values, Iterable) and not isinstance(values, str | bytes) else [values]
@@ -131,7 +133,7 @@ def vector(dataset: Dataset, name: str) -> tuple[int, ...]:
 
 def pointers(dataset: Dataset) -> tuple[str, ...]:
     """Keywords of the vectors that Frame Increment Pointer names, in its order; unknown ones are left out."""
-    value = _value(dataset, "FrameIncrementPointer")
+    value = elements.value(dataset, "FrameIncrementPointer")
     listed = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
     found = (POINTED.get(tag) for tag in map(_as_tag, listed) if tag is not None)
     return tuple(axis.vector for axis in found if axis is not None)
@@ -194,7 +196,7 @@ def _extent(dataset: Dataset, axis: _Axis) -> int | None:
 
 def _in_parts(dataset: Dataset, sequence: str, number: str) -> int | None:
     """Frames of all phases or rotations together, where each tells its own."""
-    parts = _items(dataset, sequence)
+    parts = elements.items(dataset, sequence)
     counts = [_whole(part, number) for part in parts]
     return sum(count for count in counts if count) if counts and all(counts) else None
 
@@ -224,23 +226,8 @@ def _in_series(dataset: Dataset) -> int | None:
     return slices * prod(_whole(dataset, name) or 1 for name in repeats)
 
 
-def _value(dataset: Dataset, name: str) -> Any:  # noqa: ANN401 - a stranger's value
-    """Read a value whatever is wrong with it: what cannot be read is absent."""
-    try:
-        return dataset.get(name)
-    except Exception:  # noqa: BLE001 - pydicom raises many kinds for broken values
-        return None
-
-
-def _items(dataset: Dataset, name: str) -> list[Dataset]:
-    value = _value(dataset, name)
-    return [item for item in value if isinstance(item, Dataset)] if isinstance(value, Sequence) else []
-
-
 def _texts(dataset: Dataset, name: str) -> list[str]:
-    value = _value(dataset, name)
-    listed = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
-    return [str(one).strip(" \0").upper() for one in listed if one is not None]
+    return [text.upper() for text in elements.texts(dataset, name)]
 
 
 def _text(dataset: Dataset, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -63,6 +64,13 @@ def hot_and_cold(size: int = 64, rows: int = 8) -> tuple[Array, dict[str, NDArra
         "plain": np.hypot(x, y + 56) < 20,
     }
     return np.repeat(body[:, :, None], rows, axis=2), regions
+
+
+def hot_and_noise(body: Array, regions: dict[str, NDArray[np.bool_]], image: Array) -> tuple[float, float]:
+    """The mean of the hot region, with the image scaled to the body's total, and the COV of the plain one."""
+    scaled = image * (body.sum() / image.sum())
+    plain = scaled[regions["plain"]]
+    return float(scaled[regions["hot"]].mean()), float(plain.std() / plain.mean())
 
 
 def measured(camera: Projector, like: Projections, body: Array, counts: float, seed: int = 0) -> Projections:
@@ -312,10 +320,7 @@ def test_relative_differences_are_quieter_than_hann_at_equal_recovery() -> None:
     camera = projector(like)
     scan = measured(camera, like, body, 1e6)
 
-    def seen(image: Array) -> tuple[float, float]:
-        scaled = image * (body.sum() / image.sum())
-        plain = scaled[regions["plain"]]
-        return float(scaled[regions["hot"]].mean()), float(plain.std() / plain.mean())
+    seen = partial(hot_and_noise, body, regions)
 
     hot, noise = seen(reconstruct(scan, camera, Plan(8, 10, Prior(Potential.RELATIVE_DIFFERENCE, 0.5, 2.0))).body)
     hann = [seen(filtered_backprojection(scan, Filter(Window.HANN, cut))) for cut in np.arange(0.3, 1.05, 0.05)]
@@ -329,10 +334,7 @@ def test_log_cosh_is_no_worse_than_filtered_osem_and_no_more_is_claimed() -> Non
     camera = projector(like)
     scan = measured(camera, like, body, 1e6)
 
-    def seen(image: Array) -> tuple[float, float]:
-        scaled = image * (body.sum() / image.sum())
-        plain = scaled[regions["plain"]]
-        return float(scaled[regions["hot"]].mean()), float(plain.std() / plain.mean())
+    seen = partial(hot_and_noise, body, regions)
 
     hot, noise = seen(reconstruct(scan, camera, Plan(8, 10, Prior(Potential.LOG_COSH, 0.3))).body)
     osem = reconstruct(scan, camera, Plan(8, 10)).body

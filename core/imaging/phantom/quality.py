@@ -48,6 +48,10 @@ _IEC_MM = (150.0, 115.0)
 def full_circle(views: int, outline: tuple[float, float], gap_mm: float = 20.0) -> Orbit:
     """Return the orbit of two opposite heads that follow an outline: `views` in all, half of them each."""
     orbit = Orbit(views // 2, 180.0, 360.0 / views, 0.0, clockwise=True, detector_starts_deg=(180.0, 0.0))
+    return _along(orbit, outline, gap_mm)
+
+
+def _along(orbit: Orbit, outline: tuple[float, float], gap_mm: float) -> Orbit:
     radii = contour(orbit, outline, gap_mm)
     return replace(orbit, radius_mm=radii[0], radii_mm=radii)
 
@@ -177,8 +181,7 @@ def heart_body(defect: Defect | None = None) -> Body:
 def half_circle(views: int, outline: tuple[float, float], gap_mm: float = 20.0) -> Orbit:
     """Return the orbit of two heads at right angles, right anterior to left posterior oblique, along an outline."""
     orbit = Orbit(views // 2, 225.0, 180.0 / views, 0.0, clockwise=True, detector_starts_deg=(225.0, 135.0))
-    radii = contour(orbit, outline, gap_mm)
-    return replace(orbit, radius_mm=radii[0], radii_mm=radii)
+    return _along(orbit, outline, gap_mm)
 
 
 def heart_for_review(
