@@ -23,6 +23,7 @@ from console.desk import Desk
 from console.screens.dialogs import AskText, Read
 from console.screens.processing_deeds import Processed, put
 from console.screens.viewer.told import figure, line
+from console.screens.window_keys import WindowKeys
 from console.widgets.cells import TONES
 from console.widgets.lines import tone_colour
 from console.widgets.paged_list import Item
@@ -53,7 +54,7 @@ _FIRST_STEP = 2.0  # mm or degrees a key moves at first
 _FEW = 18  # cells: a bar that is read at a glance
 
 
-class ProcessingPage(Processed):
+class ProcessingPage(WindowKeys, Processed):
     """The steps of one processing, and what is done with it."""
 
     NAME = "processing"
@@ -400,22 +401,6 @@ class ProcessingPage(Processed):
     def action_zoom_out(self) -> None:
         """Look from farther away."""
         self._change(self._look.zoomed(1 / math.sqrt(2)))
-
-    def action_brighter(self) -> None:
-        """Lower the upper end."""
-        self._move_window(0, -_STEP)
-
-    def action_darker(self) -> None:
-        """Raise the upper end."""
-        self._move_window(0, _STEP)
-
-    def action_raise_floor(self) -> None:
-        """Raise the lower end."""
-        self._move_window(_STEP, 0)
-
-    def action_lower_floor(self) -> None:
-        """Lower the lower end."""
-        self._move_window(-_STEP, 0)
 
     def _move_window(self, lower: float, upper: float) -> None:
         if now := self._window():

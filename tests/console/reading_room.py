@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
+import pytest
 from pydicom.uid import generate_uid
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -140,3 +141,15 @@ class Sitting:
     def seen(self) -> str:
         """Return the screen as text."""
         return picture(self.app)
+
+
+@contextmanager
+def reading_room(department: Department, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadingRoom]:
+    """Open a reading room whose terminals have all colours."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    room = ReadingRoom(department, folder)
+    try:
+        yield room
+    finally:
+        room.close()

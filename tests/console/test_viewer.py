@@ -19,16 +19,13 @@ from console.widgets.reel import Album, Look, Reel, Shot, Spot, identity_lines
 from core.imaging.acquisition import Acquisition, Phantom, Phase
 from core.imaging.phantom import renogram
 from tests.console.conftest import Department
-from tests.console.reading_room import DOCTOR, NARROW, WIDE, ReadingRoom, Sitting
+from tests.console.reading_room import DOCTOR, NARROW, WIDE, ReadingRoom, Sitting, reading_room
 
 
 @pytest.fixture
 def room(department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadingRoom]:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLORTERM", "truecolor")
-    room = ReadingRoom(department, tmp_path)
-    yield room
-    room.close()
+    with reading_room(department, tmp_path, monkeypatch) as room:
+        yield room
 
 
 def _page(accession: str) -> Any:  # noqa: ANN401 - a page's maker

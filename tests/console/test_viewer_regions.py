@@ -19,18 +19,15 @@ from console.widgets.regions import ELLIPSE, LINE, POLYGON, RECTANGLE, Region, S
 from core.imaging.acquisition import Phantom, Phase
 from core.imaging.phantom import renogram
 from tests.console.conftest import Department
-from tests.console.reading_room import DOCTOR, WIDE, ReadingRoom, Sitting
+from tests.console.reading_room import DOCTOR, WIDE, ReadingRoom, Sitting, reading_room
 
 FRAMES, SIDE = 6, 40
 
 
 @pytest.fixture
 def room(department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadingRoom]:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLORTERM", "truecolor")
-    room = ReadingRoom(department, tmp_path)
-    yield room
-    room.close()
+    with reading_room(department, tmp_path, monkeypatch) as room:
+        yield room
 
 
 def _rising(room: ReadingRoom) -> None:

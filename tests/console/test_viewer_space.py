@@ -16,16 +16,13 @@ from console.widgets.sides import FRAMES, MIP, PLANES, Side, box
 from core.imaging.acquisition import Phantom
 from core.imaging.phantom import ct_slices, pet_slices
 from tests.console.conftest import Department
-from tests.console.reading_room import DOCTOR, WIDE, ReadingRoom, Sitting
+from tests.console.reading_room import DOCTOR, WIDE, ReadingRoom, Sitting, reading_room
 
 
 @pytest.fixture
 def room(department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadingRoom]:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLORTERM", "truecolor")
-    room = ReadingRoom(department, tmp_path)
-    yield room
-    room.close()
+    with reading_room(department, tmp_path, monkeypatch) as room:
+        yield room
 
 
 def _petct(room: ReadingRoom) -> None:

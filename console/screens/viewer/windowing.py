@@ -8,17 +8,17 @@ from dataclasses import replace
 
 from console.screens.dialogs import AskText, Choose
 from console.screens.viewer.moving import Moving
+from console.screens.window_keys import WindowKeys
 from console.widgets.picture import Picture
 from console.widgets.reel import Look, Window
 from console.widgets.sides import FRAMES, Over, Side, named
 from console.words import _
 
-_STEP = 0.1  # of the window's width
 _CELLS_A_WIDTH = 60  # of mouse travel move the window by its width
 _BLEND = 0.1
 
 
-class Windowing(Moving):
+class Windowing(WindowKeys, Moving):
     """Colours and zoom are those of all sides that go together; a window is that of one series, unless shared."""
 
     def _change(self, change: Callable[[Look], Look], *, every: bool = False) -> None:
@@ -78,22 +78,6 @@ class Windowing(Moving):
         self.go()
 
     # -- the window --------------------------------------------------------------------------------------------------
-
-    def action_brighter(self) -> None:
-        """Lower the upper end."""
-        self._move_window(0, -_STEP)
-
-    def action_darker(self) -> None:
-        """Raise the upper end."""
-        self._move_window(0, _STEP)
-
-    def action_raise_floor(self) -> None:
-        """Raise the lower end."""
-        self._move_window(_STEP, 0)
-
-    def action_lower_floor(self) -> None:
-        """Lower the lower end."""
-        self._move_window(-_STEP, 0)
 
     def on_picture_dragged(self, message: Picture.Dragged) -> None:
         """Dragging sideways widens the window, dragging up or down moves it."""
